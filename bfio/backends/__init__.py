@@ -1,0 +1,1 @@
+"""Format families behind the reader protocol."""

@@ -1,0 +1,70 @@
+"""The exceptions of bfio. Each is a :class:`BfioError` and also the builtin that scripts already catch."""
+
+__all__ = [
+    "BackendMissingError",
+    "BfioError",
+    "FormatError",
+    "LimitError",
+    "TileDecodeError",
+    "TileWriteError",
+    "UnsupportedError",
+    "UsageError",
+]
+
+
+class BfioError(Exception):
+    """Root of all errors that bfio raises on purpose."""
+
+
+class FormatError(BfioError, ValueError):
+    """The file is broken, or is not what it says it is."""
+
+
+class UnsupportedError(BfioError, NotImplementedError):
+    """The file is right, but uses something that bfio can not read or write yet."""
+
+
+class LimitError(BfioError, MemoryError):
+    """The file asks for more than :class:`bfio.Limits` allows."""
+
+
+class UsageError(BfioError, ValueError):
+    """An argument is wrong; the message says what to pass instead."""
+
+
+class BackendMissingError(BfioError, ImportError):
+    """The format needs an optional package; the message holds the pip command."""
+
+
+class TileDecodeError(FormatError):
+    """One tile or strip could not be decoded.
+
+    Attributes
+    ----------
+    path : str
+    plane : int
+        Index of the IFD in the file's chain.
+    tile : int
+        Index of the tile or strip in the IFD.
+    offset : int
+        Position of the encoded bytes in the file.
+    reason : str
+    """
+
+    def __init__(self, path: str, plane: int, tile: int, offset: int, reason: str) -> None:
+        super().__init__(path, plane, tile, offset, reason)
+        self.path, self.plane, self.tile, self.offset, self.reason = path, plane, tile, offset, reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: plane {self.plane}, tile {self.tile} at offset {self.offset}: {self.reason}"
+
+
+class TileWriteError(BfioError, OSError):
+    """One tile could not be written. Same attributes as :class:`TileDecodeError`."""
+
+    def __init__(self, path: str, plane: int, tile: int, offset: int, reason: str) -> None:
+        super().__init__(path, plane, tile, offset, reason)
+        self.path, self.plane, self.tile, self.offset, self.reason = path, plane, tile, offset, reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: plane {self.plane}, tile {self.tile} at offset {self.offset}: {self.reason}"

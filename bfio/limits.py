@@ -1,0 +1,34 @@
+"""Bounds on what a file may ask for, so that a hostile one costs little time and memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+__all__ = ["Limits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Upper bounds checked before anything is allocated; beyond one a :class:`bfio.errors.LimitError` is raised.
+
+    Parameters
+    ----------
+    tile_nbytes : int
+        Decoded bytes of one tile or strip.
+    ifd_count : int
+        IFDs followed in one chain.
+    tag_nbytes : int
+        Bytes of the value of one tag.
+    xml_nbytes : int
+        Bytes of an OME-XML document.
+    """
+
+    tile_nbytes: int = 1 << 30
+    ifd_count: int = 4_000_000
+    tag_nbytes: int = 1 << 28
+    xml_nbytes: int = 1 << 28
+
+    @classmethod
+    def unlimited(cls) -> Limits:
+        """No bounds, for files that are trusted."""
+        return cls(**{field.name: 1 << 62 for field in fields(cls)})

@@ -1,0 +1,62 @@
+"""What an image file says about its images, as plain data. Shapes are in pixels, sizes in the unit given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Channel", "Length", "Level", "Series"]
+
+Length = tuple[float | None, str]
+"""A physical size: value (or None where unknown) and the unit's symbol as OME-XML writes it, such as ``"µm"``."""
+
+_UNKNOWN: Length = (None, "µm")
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One channel; ``samples`` counts its samples per pixel (3 for RGB), ``color`` is a signed RGBA integer of OME."""
+
+    name: str | None = None
+    samples: int = 1
+    color: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One resolution of a series. Level 0 is the full one."""
+
+    size_y: int
+    size_x: int
+    tile_shape: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One image of a file: up to five axes ``TCZYX``, and the samples S of a pixel.
+
+    ``size_c`` counts planes along C in the file; the public C axis has ``size_c * samples`` entries.
+    """
+
+    index: int
+    name: str | None
+    dtype: np.dtype
+    size_t: int
+    size_c: int
+    size_z: int
+    size_y: int
+    size_x: int
+    samples: int = 1
+    channels: tuple[Channel, ...] = ()
+    physical_size_x: Length = _UNKNOWN
+    physical_size_y: Length = _UNKNOWN
+    physical_size_z: Length = _UNKNOWN
+    levels: tuple[Level, ...] = ()
+    big_endian: bool = False
+    interleaved: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int, int, int]:
+        """Full-resolution shape in the order T, C (samples counted), Z, Y, X."""
+        return (self.size_t, self.size_c * self.samples, self.size_z, self.size_y, self.size_x)

@@ -1,0 +1,1 @@
+"""TIFF: tags, IFDs, tile layouts, dialects, and the reader that joins them."""

@@ -1,0 +1,1 @@
+"""Kernels of bfio: tile decompression, dtype conversion and IFD walking, all without the GIL. Private."""

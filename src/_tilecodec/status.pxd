@@ -14,3 +14,4 @@ cdef enum status:
     PAST_END = 10          # an offset points behind the end of the file
     BAD_HEADER = 11        # not a TIFF header
     LIMIT = 12             # a limit was reached
+    NEED_MORE = 13         # bytes outside the window that was handed in are needed

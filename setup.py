@@ -1,19 +1,38 @@
-"""Build of the kernels: one extension per noun in ``src/_tilecodec``, stable ABI, optional C libraries."""
+"""Build of the kernels: one extension per noun in ``src/_tilecodec``, stable ABI, optional C libraries.
 
+Environment variables
+---------------------
+BFIO_LIBDEFLATE, BFIO_ZSTD
+    ``0`` leaves the library out; a folder is a prefix with ``include`` and ``lib``; unset asks pkg-config.
+BFIO_STATIC
+    ``1`` links the archives of those libraries, for wheels.
+BFIO_DEBUG_BUILD
+    ``1`` turns on bounds checks, asserts and debug information.
+BFIO_SANITIZE
+    Names for ``-fsanitize=``, such as ``address,undefined``.
+"""
+
+import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
 from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build import build
+from setuptools.command.build_ext import build_ext
 
 SOURCE = Path("src/_tilecodec")
 DEBUG = os.environ.get("BFIO_DEBUG_BUILD") == "1"
+STATIC = os.environ.get("BFIO_STATIC") == "1"
 SANITIZE = os.environ.get("BFIO_SANITIZE", "")
-ABI = "0x030B0000"
+STABLE_ABI = not sysconfig.get_config_var("Py_GIL_DISABLED")  # free-threaded Pythons have none
 
 DIRECTIVES = {
     "language_level": 3,
@@ -31,47 +50,52 @@ class Library:
     """What the compiler and linker need of one optional C library."""
 
     macro: str
-    include_dirs: list[str] = field(default_factory=list)
+    include_dirs: list[str]
     libraries: list[str] = field(default_factory=list)
     library_dirs: list[str] = field(default_factory=list)
-    extra_objects: list[str] = field(default_factory=list)
+    archives: list[str] = field(default_factory=list)
 
 
-def _pkg_config(package: str, *options: str) -> list[str]:
-    """Words that pkg-config prints, or an empty list where it, or the package, is missing."""
-    tool = os.environ.get("PKG_CONFIG") or shutil.which("pkg-config")
-    if not tool:
+def _words(tool: str, *arguments: str) -> list[str]:
+    """The words that a tool prints, or an empty list where it is missing or fails."""
+    command = shlex.split(tool)
+    if not shutil.which(command[0]):
         return []
-    answer = subprocess.run([tool, *options, package], capture_output=True, text=True, check=False)
+    answer = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
     return answer.stdout.split() if answer.returncode == 0 else []
 
 
-def probe(package: str, library: str, variable: str, macro: str) -> Library | None:
-    """Find an optional C library.
+def _pkg_config(*arguments: str) -> list[str]:
+    return _words(os.environ.get("PKG_CONFIG", "pkg-config"), *arguments)
 
-    The environment variable ``BFIO_<NAME>`` decides first: ``0`` leaves the library out, a folder is a prefix with
-    ``include`` and ``lib``. Else pkg-config is asked. ``BFIO_STATIC=1`` links the archive where there is one.
-    """
+
+def _archive(name: str, folders: list[str]) -> str:
+    """The static library of that name."""
+    files = [f"lib{name}.a", f"{name}static.lib", f"{name}_static.lib", f"{name}.lib"]  # MSVC has no one name
+    paths = [Path(folder, file) for folder in folders for file in files]
+    # Debian's libdeflate.pc names /usr/lib, its archive is in /usr/lib/<machine>: the compiler knows.
+    paths += map(Path, _words(os.environ.get("CC", "cc"), f"-print-file-name=lib{name}.a"))
+    for path in paths:
+        if path.exists():
+            return str(path)
+    raise SystemExit(f"BFIO_STATIC=1, but there is no archive of {name} in {folders}")
+
+
+def probe(package: str, name: str, variable: str, macro: str) -> Library | None:
+    """Find an optional C library: the environment variable decides, else pkg-config is asked."""
     choice = os.environ.get(variable, "")
-    static = os.environ.get("BFIO_STATIC") == "1"
     if choice == "0":
         return None
     if choice:
         include_dirs, library_dirs = [f"{choice}/include"], [f"{choice}/lib", f"{choice}/lib64"]
-    elif _pkg_config(package, "--modversion"):
-        include_dirs = _pkg_config(package, "--variable=includedir")
-        library_dirs = _pkg_config(package, "--variable=libdir")
+    elif _pkg_config("--modversion", package):
+        include_dirs = _pkg_config("--variable=includedir", package)
+        library_dirs = _pkg_config("--variable=libdir", package)
     else:
         return None
-    found = Library(macro, include_dirs)
-    archives = [Path(folder) / f"lib{library}.a" for folder in library_dirs]
-    archive = next((str(path) for path in archives if path.exists()), None)
-    if static and archive:
-        found.extra_objects.append(archive)
-    else:
-        found.libraries.append(library)
-        found.library_dirs.extend(library_dirs)
-    return found
+    if not STATIC:
+        return Library(macro, include_dirs, [name], library_dirs)
+    return Library(macro, include_dirs, archives=[_archive(name, library_dirs)])
 
 
 def libraries() -> list[Library]:
@@ -83,71 +107,113 @@ def libraries() -> list[Library]:
     return [library for library in found if library is not None]
 
 
-def compiler_flags() -> tuple[list[str], list[str]]:
+def flags() -> tuple[list[str], list[str]]:
     """Compile and link flags: optimised, or with asserts and sanitizers in a debug build."""
     if sys.platform == "win32":
-        return (["/O2"], [])
+        return (["/Od", "/Z7", "/UNDEBUG"], ["/DEBUG"]) if DEBUG else (["/O2"], [])
     compile_flags = ["-O1", "-g", "-UNDEBUG"] if DEBUG else ["-O3"]
     link_flags = []
+    if STATIC and sys.platform == "linux":
+        link_flags += ["-Wl,--exclude-libs,ALL"]  # keep the archives' symbols to ourselves
     if SANITIZE:
-        compile_flags += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]
+        compile_flags += [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
         link_flags += [f"-fsanitize={SANITIZE}"]
     return compile_flags, link_flags
 
 
 def extensions() -> list[Extension]:
     """One extension per ``.pyx``; only ``codec`` touches foreign libraries."""
-    compile_flags, link_flags = compiler_flags()
+    compile_flags, link_flags = flags()
     found = libraries()
+    abi = [("Py_LIMITED_API", "0x030B0000")] if STABLE_ABI else []
     built = []
     for source in sorted(SOURCE.glob("*.pyx")):
         linked = found if source.stem == "codec" else []
         built.append(
             Extension(
                 f"_tilecodec.{source.stem}",
-                [str(source)],
-                define_macros=[("Py_LIMITED_API", ABI), *((library.macro, "1") for library in linked)],
+                [source.as_posix()],
+                define_macros=[*abi, *((library.macro, "1") for library in linked)],
                 include_dirs=[folder for library in linked for folder in library.include_dirs],
                 libraries=[name for library in linked for name in library.libraries],
                 library_dirs=[folder for library in linked for folder in library.library_dirs],
-                extra_objects=[path for library in linked for path in library.extra_objects],
+                extra_objects=[path for library in linked for path in library.archives],
                 extra_compile_args=compile_flags,
                 extra_link_args=link_flags,
-                py_limited_api=True,
+                py_limited_api=STABLE_ABI,
             )
         )
     return built
 
 
-def cythonized() -> list[Extension]:
-    """Extensions as C; a performance hint of Cython (a call that takes the GIL) fails the build."""
-    from Cython.Build import cythonize
-    from Cython.Compiler import Errors
+def build_folder(modules: list[Extension]) -> str:
+    """A folder of its own for each configuration, so that no object of another one is ever reused."""
+    import Cython
 
-    plain_hint = Errors.performance_hint
+    environment = [os.environ.get(name, "") for name in ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS")]
+    settings = [Cython.__version__, DIRECTIVES, environment, *(sorted(vars(module).items()) for module in modules)]
+    return f"build/{hashlib.sha256(repr(settings).encode()).hexdigest()[:12]}"
 
-    def refuse(position, message, env):
-        plain_hint(position, message, env)
+
+def refuse_hints() -> None:
+    """Make a performance hint of Cython (most often: a call that takes the GIL) fail the build."""
+    from Cython.Compiler import Errors, ExprNodes, PyrexTypes, Symtab
+
+    def refuse(position: Any, message: str, env: Any) -> None:
         raise SystemExit(f"Cython performance hint at {position}: {message}")
 
-    Errors.performance_hint = refuse
-    return cythonize(extensions(), include_path=["src"], compiler_directives=DIRECTIVES, force=DEBUG)
+    for module in (Errors, ExprNodes, PyrexTypes, Symtab):
+        module.performance_hint = refuse
 
 
-class StableAbiWheel(bdist_wheel):
-    """Tag the wheel cp311-abi3."""
+def cythonized(modules: list[Extension], folder: str) -> list[Extension]:
+    """The same extensions with C sources, which are written to the build folder."""
+    from Cython.Build import cythonize
 
-    def finalize_options(self):
-        self.py_limited_api = "cp311"
-        super().finalize_options()
+    if not modules:
+        return []
+    if not DEBUG:  # bounds checks, which a debug build wants, are a hint too
+        refuse_hints()
+    return cythonize(modules, include_path=["src"], compiler_directives=DIRECTIVES, build_dir=folder)
+
+
+def commands(folder: str) -> dict[str, type]:
+    """The build commands: own folder, nothing stale in it, compile in parallel, stable ABI tag."""
+
+    class Build(build):
+        def initialize_options(self) -> None:
+            super().initialize_options()
+            self.build_base = folder
+
+        def run(self) -> None:
+            """Drop what an earlier build left for files that are gone since; keep the compiled kernels."""
+            for path in Path(self.build_lib).rglob("*"):
+                kernel = path.suffix in {".so", ".pyd"} and SOURCE / f"{path.name.partition('.')[0]}.pyx"
+                if path.is_file() and not (kernel and kernel.exists()):
+                    path.unlink()
+            super().run()
+
+    class BuildExt(build_ext):
+        def finalize_options(self) -> None:
+            super().finalize_options()
+            self.parallel = self.parallel or os.cpu_count()
+
+    class Wheel(bdist_wheel):
+        def finalize_options(self) -> None:
+            self.py_limited_api = "cp311" if STABLE_ABI else ""
+            super().finalize_options()
+
+    return {"build": Build, "build_ext": BuildExt, "bdist_wheel": Wheel}
 
 
 if __name__ == "__main__":
+    kernels = extensions()
+    base = build_folder(kernels)
     setup(
-        packages=["bfio", "bfio.tiff", "bfio.backends", "bfio.cli", "_tilecodec"],
+        packages=[*find_packages(include=["bfio", "bfio.*"]), "_tilecodec"],
         package_dir={"bfio": "bfio", "_tilecodec": "src/_tilecodec"},
         package_data={"bfio": ["py.typed"], "_tilecodec": ["*.pyi", "py.typed"]},
-        exclude_package_data={"_tilecodec": ["*.c", "*.pyx", "*.pxd"]},
-        ext_modules=cythonized(),
-        cmdclass={"bdist_wheel": StableAbiWheel},
+        include_package_data=False,
+        ext_modules=cythonized(kernels, base),
+        cmdclass=commands(base),
     )

@@ -1,0 +1,3 @@
+from typing_extensions import Buffer
+
+def swap(buffer: Buffer, item_size: int) -> None: ...

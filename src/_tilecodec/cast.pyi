@@ -1,0 +1,1 @@
+# No doors: the casts are reached through `_tilecodec.convert`.

@@ -1,0 +1,7 @@
+from typing_extensions import Buffer
+
+KINDS: tuple[str, ...]
+
+def convert_array(
+    src: Buffer, dst: Buffer, src_kind: int, dst_kind: int, rescale: bool, scale: float, offset: float
+) -> None: ...

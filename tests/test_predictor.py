@@ -1,0 +1,92 @@
+"""Predictors undone, against numpy's ``cumsum`` and the encoders of imagecodecs."""
+
+import sys
+
+import imagecodecs
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from _tilecodec import predictor
+
+NATIVE = "<" if sys.byteorder == "little" else ">"
+shapes = st.tuples(st.integers(0, 4), st.integers(0, 70), st.integers(1, 6))
+seeds = st.integers(0, 2**32 - 1)
+
+
+def undo_at(encoded: bytes, lead: int, *arguments: object) -> bytes:
+    """Undo in the middle of a larger buffer, whose other bytes must stay as they are."""
+    arena = np.full(lead + len(encoded) + 16, 0xA5, np.uint8)
+    inside = arena[lead : lead + len(encoded)]
+    inside[:] = np.frombuffer(encoded, np.uint8)
+    predictor.undo(inside, *arguments)
+    assert (arena[:lead] == 0xA5).all()
+    assert (arena[lead + len(encoded) :] == 0xA5).all()
+    return inside.tobytes()
+
+
+@given(
+    shape=shapes,
+    item_size=st.sampled_from([1, 2, 4, 8]),
+    order=st.sampled_from("<>"),
+    lead=st.integers(0, 17),
+    seed=seeds,
+)
+def test_horizontal(shape: tuple, item_size: int, order: str, lead: int, seed: int) -> None:
+    raw = np.random.default_rng(seed).bytes(int(np.prod(shape)) * item_size)
+    differences = np.frombuffer(raw, f"{order}u{item_size}").reshape(shape)
+    expected = np.cumsum(differences.astype(f"u{item_size}"), axis=1, dtype=f"u{item_size}")
+    done = undo_at(raw, lead, *shape, item_size, 2, order != NATIVE)
+    assert done == expected.tobytes()
+
+
+@given(shape=shapes, size=st.sampled_from([2, 4, 8]), lead=st.integers(0, 17), swap=st.booleans(), seed=seeds)
+def test_float(shape: tuple, size: int, lead: int, swap: bool, seed: int) -> None:
+    rows, width, samples = shape
+    raw = np.random.default_rng(seed).bytes(rows * width * samples * size)
+    sums = np.cumsum(np.frombuffer(raw, np.uint8).reshape(rows, width * size, samples), axis=1, dtype=np.uint8)
+    planes = sums.reshape(rows, size, width * samples)
+    expected = np.ascontiguousarray(planes.transpose(0, 2, 1)).view(f">u{size}").astype(f"u{size}")
+    assert undo_at(raw, lead, *shape, size, 3, swap) == expected.tobytes()
+
+
+@pytest.mark.parametrize("width", [1, 2, 31, 256, 257])
+@pytest.mark.parametrize("dtype", ["u1", "i2", "<u2", ">u2", "<u4", ">u4", "<u8", ">u8"])
+@pytest.mark.parametrize("samples", [1, 2, 3, 4, 5])
+def test_horizontal_of_imagecodecs(width: int, dtype: str, samples: int) -> None:
+    info = np.iinfo(dtype)
+    shape = (3, width, samples)
+    image = np.random.default_rng(width).integers(info.min, info.max, shape, np.dtype(dtype).newbyteorder("="), True)
+    encoded = imagecodecs.delta_encode(image, axis=1).astype(dtype)
+    swap = not np.dtype(dtype).isnative
+    assert undo_at(encoded.tobytes(), 0, *shape, image.itemsize, 2, swap) == image.tobytes()
+
+
+@pytest.mark.parametrize("width", [1, 2, 31, 256, 257])
+@pytest.mark.parametrize("dtype", ["<f2", ">f2", "<f4", ">f4", "<f8", ">f8"])
+@pytest.mark.parametrize("samples", [1, 2, 3, 4, 5])
+def test_float_of_imagecodecs(width: int, dtype: str, samples: int) -> None:
+    shape = (3, width, samples)
+    image = np.random.default_rng(width).normal(0, 1e3, shape).astype(dtype)
+    encoded = imagecodecs.floatpred_encode(image, axis=1)
+    swap = not np.dtype(dtype).isnative
+    expected = image.astype(image.dtype.newbyteorder("="))
+    assert undo_at(encoded.tobytes(), 0, *shape, image.itemsize, 3, swap) == expected.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((1, 4, 1, 3, 2, False), "predictor 2 with items of 3"),
+        ((1, 12, 1, 1, 3, False), "predictor 3 with items of 1"),
+        ((1, 4, 1, 3, 3, False), "predictor 3 with items of 3"),
+        ((1, 12, 1, 1, 1, False), "predictor 1"),
+        ((1, 11, 1, 1, 2, False), "12 bytes do not"),
+        ((2**63, 2, 6, 1, 2, False), "12 bytes do not"),
+        ((0, 12, 1, 1, 2, False), "12 bytes do not"),
+    ],
+)
+def test_refusals(arguments: tuple, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        predictor.undo(bytearray(12), *arguments)

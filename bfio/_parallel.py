@@ -1,0 +1,184 @@
+"""Worker threads of one reader or writer: run one function in many threads, map a function ahead of its consumer.
+
+Two rules keep this free of deadlocks: a caller always does the work itself, helpers only join in; and nobody waits
+for a helper that has not started.
+"""
+
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from typing import Generic, TypeVar
+
+from ._cpus import available_cpus
+from ._pool import Call, Pool
+from .errors import UsageError
+
+__all__ = ["Workers", "available_cpus"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Workers:
+    """The threads of one reader or writer; any number of callers may use them at once.
+
+    Parameters
+    ----------
+    n : int, optional
+        Threads that work on one call, the caller's own included. Default: the CPUs that this process may use.
+
+    Notes
+    -----
+    A forked child starts threads of its own, a pickled copy too. Nothing needs closing; :meth:`close` ends the
+    threads at once and deterministically.
+    """
+
+    def __init__(self, n: int | None = None) -> None:
+        if n is None:
+            n = available_cpus()
+        if n < 1:
+            raise UsageError(f"at least one worker is needed, not {n}")
+        self.n = n
+        self._closed = False
+        self._pools: dict[int, Pool] = {}  # by process
+
+    def run(
+        self,
+        function: Callable[[], object],
+        n_jobs: int | None = None,
+        cancel: Callable[[], object] | None = None,
+    ) -> None:
+        """Run `function` in this thread and, at the same time, in helpers; return when all are done.
+
+        Helpers come as they are free, perhaps none: `function` shares its work through a counter of its own and
+        returns when nothing is left.
+
+        Parameters
+        ----------
+        function : callable
+        n_jobs : int, optional
+            Most threads to use; more than there are tasks make no sense.
+        cancel : callable, optional
+            Called as soon as one thread fails, from that thread, so that the others can stop early. More than one
+            call must do no harm.
+
+        Raises
+        ------
+        BaseException
+            The first error of any thread; but an interrupt of the calling thread goes first.
+        """
+        n_helpers = (self.n if n_jobs is None else min(n_jobs, self.n)) - 1
+        if n_helpers < 1 or self._closed:
+            function()
+            return
+        pool, call = self._pool(), Call(function, cancel, n_helpers)
+        try:
+            try:
+                pool.offer(call)
+                function()
+            except BaseException as error:
+                call.fail(error)
+                if not isinstance(error, Exception):
+                    raise
+            finally:
+                pool.settle(call)
+            if call.error is not None:
+                raise call.error
+        finally:
+            call.error = None  # else error -> traceback -> frame -> call -> error
+
+    def map(
+        self, function: Callable[[T], R], items: Iterable[T], window: int | None = None
+    ) -> Generator[R, None, None]:
+        """Results of `function` in the order of `items`, computed ahead of the consumer.
+
+        Parameters
+        ----------
+        function : callable
+            May itself use these workers.
+        items : iterable
+            Taken as needed, by the consumer's thread.
+        window : int, optional
+            Most items that are in work or waiting for the consumer. Default: the number of workers.
+
+        Yields
+        ------
+        object
+            An error of `function` is raised in its place, and ends the iteration. Closing the generator early drops
+            what has not started; what has started ends by itself, its result is forgotten.
+        """
+        window = self.n if window is None else window
+        if window < 1:
+            raise UsageError(f"the window must be at least 1, not {window}")
+        if self.n == 1 or self._closed:
+            return (function(item) for item in items)
+        return self._map(function, items, window)
+
+    def _map(self, function: Callable[[T], R], items: Iterable[T], window: int) -> Generator[R, None, None]:
+        pool = self._pool()
+        stopped = threading.Event()
+        pending: deque[_Item[T, R]] = deque()
+        ready: list[R] = []
+        try:
+            for item in items:
+                if len(pending) == window:
+                    ready.append(pending.popleft().result(pool))
+                pending.append(_Item(function, item, stopped))
+                pool.offer(pending[-1].call)
+                if ready:
+                    yield ready.pop()  # no reference stays here while the consumer works
+            while pending:
+                yield pending.popleft().result(pool)
+        finally:
+            # May run in the garbage collector, in any thread: no lock, no waiting.
+            stopped.set()
+
+    def close(self) -> None:
+        """End the helper threads; :meth:`run` and :meth:`map` then work in the calling thread alone."""
+        self._closed = True
+        pool = self._pools.pop(os.getpid(), None)
+        if pool is not None:
+            pool.stop()
+            pool.join()
+
+    def _pool(self) -> Pool:
+        """The pool of this process. Made without a lock, which a fork could copy in its locked state."""
+        pools, pid = self._pools, os.getpid()
+        pool = pools.get(pid)
+        if pool is None:
+            fresh = Pool(self.n - 1)
+            pool = pools.setdefault(pid, fresh)
+            if pool is fresh:
+                weakref.finalize(self, pool.stop_from_gc).atexit = False
+        return pool
+
+    def __reduce__(self) -> tuple[type["Workers"], tuple[int]]:
+        return type(self), (self.n,)
+
+
+class _Item(Generic[T, R]):
+    """One item of a map: computed by a helper, or by the consumer if no helper has begun."""
+
+    def __init__(self, function: Callable[[T], R], item: T, stopped: threading.Event) -> None:
+        self._function, self._item, self._stopped = function, item, stopped
+        self._result: list[R] = []
+        self.call = Call(self._compute, None, 1)
+
+    def _compute(self) -> None:
+        if not self._stopped.is_set():
+            self._result.append(self._function(self._item))
+
+    def result(self, pool: Pool) -> R:
+        """The result; a forked child, which has no helpers at work, computes what is not there."""
+        if pool.pid == os.getpid():
+            pool.settle(self.call)
+        try:
+            if self.call.error is not None:
+                raise self.call.error
+            if not self._result:
+                self._compute()
+            return self._result.pop()
+        finally:
+            self.call.error = None

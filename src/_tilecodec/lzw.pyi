@@ -1,0 +1,3 @@
+from typing_extensions import Buffer
+
+def decode(src: Buffer, nbytes: int) -> tuple[int, bytes]: ...

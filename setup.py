@@ -148,10 +148,10 @@ def extensions() -> list[Extension]:
 
 def build_folder(modules: list[Extension]) -> str:
     """A folder of its own for each configuration, so that no object of another one is ever reused."""
-    import Cython
+    from Cython import __version__ as cython_version  # type: ignore[attr-defined]
 
     environment = [os.environ.get(name, "") for name in ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS")]
-    settings = [Cython.__version__, DIRECTIVES, environment, *(sorted(vars(module).items()) for module in modules)]
+    settings = [cython_version, DIRECTIVES, environment, *(sorted(vars(module).items()) for module in modules)]
     return f"build/{hashlib.sha256(repr(settings).encode()).hexdigest()[:12]}"
 
 
@@ -163,10 +163,10 @@ def refuse_hints() -> None:
         raise SystemExit(f"Cython performance hint at {position}: {message}")
 
     for module in (Errors, ExprNodes, PyrexTypes, Symtab):
-        module.performance_hint = refuse
+        vars(module)["performance_hint"] = refuse
 
 
-def cythonized(modules: list[Extension], folder: str) -> list[Extension]:
+def cythonized(modules: list[Extension], folder: str) -> Any:
     """The same extensions with C sources, which are written to the build folder."""
     from Cython.Build import cythonize
 
@@ -174,7 +174,9 @@ def cythonized(modules: list[Extension], folder: str) -> list[Extension]:
         return []
     if not DEBUG:  # bounds checks, which a debug build wants, are a hint too
         refuse_hints()
-    return cythonize(modules, include_path=["src"], compiler_directives=DIRECTIVES, build_dir=folder)
+    return cythonize(  # type: ignore[no-untyped-call]
+        modules, include_path=["src"], compiler_directives=DIRECTIVES, build_dir=folder
+    )
 
 
 def commands(folder: str) -> dict[str, type]:
@@ -196,7 +198,7 @@ def commands(folder: str) -> dict[str, type]:
     class BuildExt(build_ext):
         def finalize_options(self) -> None:
             super().finalize_options()
-            self.parallel = self.parallel or os.cpu_count()
+            self.parallel = True  # one compiler for each CPU
 
     class Wheel(bdist_wheel):
         def finalize_options(self) -> None:

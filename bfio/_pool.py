@@ -63,7 +63,7 @@ class Pool:
             n_wanted = sum(waiting.wanted for waiting in self._calls)
             while self._n_free < n_wanted and len(self._threads) < self.n_threads and self._start_thread():
                 pass
-            self._changed.notify(call.wanted)
+            self._changed.notify(2)  # each of them wakes two more: cheap for the caller
 
     def withdraw(self, call: Call) -> bool:
         """No more helpers for this call; True if none is at work on it."""
@@ -110,12 +110,17 @@ class Pool:
 
     def _start_thread(self) -> bool:
         thread = threading.Thread(target=self._serve, name="bfio-worker", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # no more threads to be had: fewer helpers do
-            return False
         self._threads.add(thread)
         self._n_free += 1
+        try:
+            thread.start()
+        except BaseException as error:
+            if thread.ident is None:
+                self._threads.discard(thread)
+                self._n_free -= 1
+            if not isinstance(error, RuntimeError):
+                raise
+            return False  # no more threads to be had: fewer helpers do
         return True
 
     def _serve(self) -> None:
@@ -135,6 +140,8 @@ class Pool:
             call.wanted -= 1
             if call.wanted == 0:
                 del self._calls[call]
+            if self._calls:
+                self._changed.notify(2)
             call.running += 1
             self._n_free -= 1
             return call

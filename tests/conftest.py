@@ -2,8 +2,10 @@
 
 import gc
 import os
+import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -74,3 +76,32 @@ def nothing_left_behind() -> Iterator[None]:
         if time.monotonic() > deadline:
             pytest.fail(f"left open: files {left[0]}, threads {left[1]}")
         time.sleep(0.02)
+
+
+@pytest.fixture
+def in_fork() -> Callable[[Callable[[], object]], str]:
+    """Run a function in a forked child: ``in_fork(function) -> repr(result)``; a child that hangs is killed."""
+    if not hasattr(os, "fork"):
+        pytest.skip("no fork on this system")
+    return _in_fork
+
+
+def _in_fork(function: Callable[[], object]) -> str:
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # "multi-threaded": that is what is tested
+        pid = os.fork()
+    if pid == 0:
+        signal.alarm(20)
+        try:
+            answer = repr(function())
+        except BaseException as error:  # noqa: BLE001 - shown by the parent
+            answer = f"raised {error!r}"
+        os.write(writing, answer.encode())
+        os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as stream:
+        answer = stream.read().decode()
+    _, status = os.waitpid(pid, 0)
+    assert status == 0, f"the child ended with status {status}"
+    return answer

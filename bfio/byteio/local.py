@@ -162,8 +162,9 @@ class ObjectSource(Source):
             stream = self._stream
             if stream is None or getattr(stream, "closed", False):
                 raise UsageError(f"{self.path} is closed")
-            self.requests += 1
-            stream.seek(offset)
+            self.requests += nbytes > 0
+            if nbytes:  # offsets beyond all files overflow in seek
+                stream.seek(offset)
             while nbytes and (part := stream.read(nbytes)):
                 parts.append(part)
                 nbytes -= len(part)

@@ -55,6 +55,7 @@ def sibling_url(url: str, name: str) -> str:
         name = quote(name)
         rest, mark, query = rest.partition("?")
         query = mark + query
+        rest = rest if "/" in rest else rest + "/"
     folder, slash, _ = rest.rpartition("/")
     links[which] = f"{scheme}://{folder}{slash}{name}{query}"
     return "::".join(links)

@@ -41,9 +41,9 @@ test-debug: $(VARIANTS)/debug/.installed ## the codec tests against a build with
 fuzz: $(VARIANTS)/sanitized/.installed ## the fuzz tests against a build with ASan and UBSan
 	PYTHONPATH=$(CURDIR)/$(VARIANTS)/sanitized PYTHONMALLOC=malloc \
 	LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libstdc++.so.6)" \
-	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:abort_on_error=1 \
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:abort_on_error=1:handle_segv=2 \
 	UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
-	$(BIN)/pytest -p no:faulthandler $(SANITIZED_TESTS) $(PYTEST_ARGS)
+	$(BIN)/pytest --capture=sys $(SANITIZED_TESTS) $(PYTEST_ARGS)
 
 bench: install ## measure against other libraries; table and plot in benchmarks/results/
 	$(PIP) --group bench

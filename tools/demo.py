@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -34,7 +35,7 @@ def sample() -> Path:
         raise SystemExit("no sample image here: install scikit-image, or name an image of yours (IMAGE=path)")
     png = Path(package.origin).parent / "data" / "ihc.png"
     pixels = imagecodecs.png_decode(png.read_bytes())[..., :3]
-    options = {"tile": (128, 128), "compression": "zlib", "predictor": True, "photometric": "rgb"}
+    options: dict[str, Any] = {"tile": (128, 128), "compression": "zlib", "predictor": True, "photometric": "rgb"}
     with tifffile.TiffWriter(path, ome=True) as writer:
         writer.write(pixels, subifds=2, metadata={"axes": "YXS", "Name": "tissue"}, **options)
         for step in (2, 4):

@@ -34,7 +34,17 @@ def special(dtype: str) -> np.ndarray:
     edges = [2.0**k for k in (0, 7, 8, 15, 16, 22, 23, 24, 31, 32, 51, 52, 53, 62, 63, 64, 127, 128)]
     halves = [i + 0.5 for i in range(-4, 4)] + [254.5, 255.5, 65534.5, 65535.5, 2147483646.5, 4294967294.5]
     if np.dtype(dtype).kind == "f":
-        tiny = [2.0**-14, 2.0**-24, 2.0**-25, 2.0**-25 * 1.0001, 2.0**-15 * 1.999, 65504, 65519.99, 65520, 1e-310]
+        tiny = [
+            2.0**-14,
+            2.0**-24,
+            2.0**-25,
+            2.0**-25 * 1.0001,
+            2.0**-15 * 1.999,
+            65504,
+            65519.99,
+            65520,
+            1e-310,
+        ]
         near = [np.nextafter(e, s) for e in edges for s in (0, np.inf)]
         with np.errstate(all="ignore"):
             base = np.array([0.0, np.nan, np.inf, *edges, *halves, *tiny, *near]).astype(dtype)
@@ -153,6 +163,22 @@ def test_any_layout(
     np.testing.assert_array_equal(arena, expected_arena)
 
 
+@given(
+    shape=st.tuples(*[st.integers(0, 5)] * 3),
+    layout=layouts,
+    item=st.sampled_from(
+        [b"\1", b"\0\0", b"\1\2", b"\7" * 4, b"\1\2\3\4", b"\7" * 8, bytes(range(16)), b"\1\2\3"]
+    ),
+)
+def test_fill_any_layout(shape: tuple[int, int, int], layout: Layout, item: bytes) -> None:
+    dtype = f"V{len(item)}"
+    arena, dst = layout.make(shape, dtype)
+    expected_arena, expected = layout.make(shape, dtype)
+    expected[...] = np.frombuffer(item, dtype)[0]
+    convert.fill_array(dst, item)
+    np.testing.assert_array_equal(arena, expected_arena)
+
+
 def test_broadcast_source() -> None:
     src = np.broadcast_to(np.array([[[1, 2, 3]]], "u2"), (4, 5, 3))
     dst = np.empty((4, 5, 3), "u2")
@@ -166,7 +192,7 @@ def test_refusals() -> None:
         convert.convert_array(good, np.zeros((2, 4, 4), "u2"), 1, 1, False, 1, 0)
     with pytest.raises(ValueError, match="dimensions"):
         convert.convert_array(good, np.zeros((2, 12), "u2"), 1, 1, False, 1, 0)
-    with pytest.raises(ValueError, match="items of 2 and 2 bytes"):
+    with pytest.raises(ValueError, match="2 and 2 byte items"):
         convert.convert_array(good, good.copy(), 1, 2, False, 1, 0)
     for kind in (-1, 11):
         with pytest.raises(ValueError, match="kinds"):
@@ -175,6 +201,8 @@ def test_refusals() -> None:
     fixed.flags.writeable = False
     with pytest.raises((ValueError, BufferError)):
         convert.convert_array(good, fixed, 1, 1, False, 1, 0)
+    with pytest.raises(ValueError, match="an item of 4 bytes"):
+        convert.fill_array(good, bytes(4))
     with pytest.raises((TypeError, BufferError)):
         convert.convert_array(3, good, 1, 1, False, 1, 0)
 

@@ -45,7 +45,9 @@ def test_horizontal(shape: tuple, item_size: int, order: str, lead: int, seed: i
 def test_float(shape: tuple, size: int, lead: int, swap: bool, seed: int) -> None:
     rows, width, samples = shape
     raw = np.random.default_rng(seed).bytes(rows * width * samples * size)
-    sums = np.cumsum(np.frombuffer(raw, np.uint8).reshape(rows, width * size, samples), axis=1, dtype=np.uint8)
+    sums = np.cumsum(
+        np.frombuffer(raw, np.uint8).reshape(rows, width * size, samples), axis=1, dtype=np.uint8
+    )
     planes = sums.reshape(rows, size, width * samples)
     expected = np.ascontiguousarray(planes.transpose(0, 2, 1)).view(f">u{size}").astype(f"u{size}")
     assert undo_at(raw, lead, *shape, size, 3, swap) == expected.tobytes()
@@ -57,7 +59,9 @@ def test_float(shape: tuple, size: int, lead: int, swap: bool, seed: int) -> Non
 def test_horizontal_of_imagecodecs(width: int, dtype: str, samples: int) -> None:
     info = np.iinfo(dtype)
     shape = (3, width, samples)
-    image = np.random.default_rng(width).integers(info.min, info.max, shape, np.dtype(dtype).newbyteorder("="), True)
+    image = np.random.default_rng(width).integers(
+        info.min, info.max, shape, np.dtype(dtype).newbyteorder("="), True
+    )
     encoded = imagecodecs.delta_encode(image, axis=1).astype(dtype)
     swap = not np.dtype(dtype).isnative
     assert undo_at(encoded.tobytes(), 0, *shape, image.itemsize, 2, swap) == image.tobytes()

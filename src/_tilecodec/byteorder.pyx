@@ -5,8 +5,8 @@ from libc.string cimport memcpy
 
 from _tilecodec.status cimport BAD_TASK, OK
 
-# Compilers make one bswap of the shifts below, and SSE2 has no vector bswap: there it is spelled out, as a swap inside
-# 16 bit words and a shuffle of the words. Other machines have a vector instruction that the compiler finds by itself.
+# Compilers make one bswap of the shifts below, and SSE2 has no vector bswap: there it is spelled out, as a swap
+# inside 16 bit words and a shuffle of the words. Other machines have a vector instruction that the compiler finds.
 cdef extern from *:
     """
     #if defined(__SSE2__) || defined(_M_X64)

@@ -1,4 +1,4 @@
-"""Casts between runs of numbers, with saturation. Only the numbers: whoever calls has contiguous, aligned runs."""
+"""Casts between runs of numbers, with saturation. Only numbers: the caller has contiguous, aligned runs."""
 
 from libc.math cimport rint
 from libc.stdint cimport (
@@ -75,8 +75,8 @@ ctypedef fused target:
     double
 
 
-# Casts of contiguous aligned runs. The bounds are constants to the C compiler, and each loop is free of branches
-# (64 bit targets of floats apart), so that it vectorises.
+# The bounds are constants to the C compiler, and each loop is free of branches (64 bit integers from reals apart),
+# so that it vectorises.
 
 cdef inline uint64_t top_of(integer zero) noexcept nogil:
     """Largest value of an integer type."""
@@ -102,8 +102,9 @@ cdef void clip_run(integer* dst, const from_integer* src, size_t n) noexcept nog
         dst[i] = <integer> value
 
 
-# NaN becomes 0, then clip, then round half to even: adding and taking away 1.5 * 2**23 (2**52 for double) rounds in the
-# arithmetic itself, which needs no call and no instruction newer than SSE2.
+# Round half to even, then NaN becomes 0, then clip. Adding and taking away 1.5 * 2**23 (2**52 for double) rounds in
+# the arithmetic itself: no call, no instruction newer than SSE2. A number too large for that is far too large for the
+# target as well. Rounding comes first because gcc makes a branch of a choice that arithmetic follows.
 
 cdef void round_short(short_integer* dst, const float* src, size_t n) noexcept nogil:
     cdef float high = <float> top_of(<short_integer> 0)
@@ -113,12 +114,11 @@ cdef void round_short(short_integer* dst, const float* src, size_t n) noexcept n
     cdef float value
     cdef size_t i
     for i in range(n):
-        value = src[i]
+        value = src[i] + magic
+        value = value - magic
         value = value if value == value else zero
         value = value if value > low else low
         value = value if value < high else high
-        value = value + magic
-        value = value - magic
         dst[i] = <short_integer> <int32_t> value
 
 
@@ -129,20 +129,19 @@ cdef void round_long(integer* dst, const real* src, size_t n) noexcept nogil:
     cdef double value
     cdef size_t i
     for i in range(n):
-        value = src[i]
+        value = src[i] + magic
+        value = value - magic
         value = value if value == value else 0.0
         value = value if value > low else low
         value = value if value < high else high
-        value = value + magic
-        value = value - magic
         if integer is uint32_t:
-            dst[i] = <integer> <int64_t> value
+            dst[i] = <uint32_t> <int32_t> (value - 2147483648.0) ^ 0x80000000U
         else:
             dst[i] = <integer> <int32_t> value
 
 
 cdef void round_wide(wide_integer* dst, const real* src, size_t n) noexcept nogil:
-    """Reals to 64 bit integers, whose top is no double: what rounds to above it is clipped by comparing with top + 1."""
+    """Reals to 64 bit integers, whose top is no double, so that the comparison is with top + 1."""
     cdef uint64_t top = top_of(<wide_integer> 0)
     cdef int64_t bottom = bottom_of(<wide_integer> 0)
     cdef double above = <double> (top // 2 + 1) * 2.0
@@ -179,8 +178,8 @@ cdef void cast_run(target* dst, const source* src, size_t n) noexcept nogil:
 # Float16: 1 bit sign, 5 exponent (bias 15), 10 fraction.
 
 cdef void widen_halves(float* dst, const uint16_t* src, size_t n) noexcept nogil:
-    """Float16 to float32, exactly. Subnormals are their fraction times 2**-24."""
-    cdef uint32_t body, bits, tiny_bits
+    """Float16 to float32, exactly; subnormals are their fraction times 2**-24. Masks instead of choices, as above."""
+    cdef uint32_t body, bits, tiny_bits, is_tiny
     cdef float tiny
     cdef size_t i
     for i in range(n):
@@ -188,8 +187,9 @@ cdef void widen_halves(float* dst, const uint16_t* src, size_t n) noexcept nogil
         tiny = <float> <int32_t> body * <float> 5.9604644775390625e-8
         memcpy(&tiny_bits, &tiny, 4)
         bits = (body << 13) + (<uint32_t> 112 << 23)
-        bits = bits | 0x7F800000U if body >= 0x7C00U else bits
-        bits = tiny_bits if body < 0x400U else bits
+        bits = bits | ((0U - <uint32_t> (body >= 0x7C00U)) & 0x7F800000U)
+        is_tiny = 0U - <uint32_t> (body < 0x400U)
+        bits = (tiny_bits & is_tiny) | (bits & ~is_tiny)
         bits = bits | (<uint32_t> (src[i] & 0x8000U) << 16)
         memcpy(&dst[i], &bits, 4)
 

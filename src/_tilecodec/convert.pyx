@@ -1,16 +1,11 @@
 """Strided copies, and dtype conversion and rescaling with saturation.
 
-A conversion works on runs of items: gathered into a small buffer unless they are contiguous and aligned, cast by one
-typed loop per pair of kinds, and scattered. Float16 is widened to float32 on the way in and narrowed from float64 on
-the way out.
+A conversion works on runs of items: gathered into a small buffer unless they are contiguous and aligned, cast by
+one typed loop per pair of kinds, and scattered. Float16 is widened to float32 on the way in and narrowed from
+float64 on the way out.
 """
 
-from cpython.buffer cimport (
-    PyBUF_STRIDES,
-    PyBUF_WRITABLE,
-    PyBuffer_Release,
-    PyObject_GetBuffer,
-)
+from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint8_t, uint16_t, uintptr_t
 from libc.string cimport memcpy, memset
@@ -21,7 +16,7 @@ from _tilecodec.status cimport BAD_TASK, OK
 KINDS = ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
 
 cdef enum:
-    RUN = 512          # items of one pass through the buffers on the stack: 14 kB, inside the first-level cache
+    RUN = 512          # items of one pass through the buffers on the stack: 14 kB, to stay in the L1 cache
 
 cdef struct loops:
     # An extent in the order of its loops; strides of the destination (dst) and the source (src) in bytes.
@@ -43,13 +38,10 @@ cdef struct recipe:
     double offset
 
 
-# Order of loops: rows, samples, columns, merged where both sides allow it, so that the innermost runs are long.
+# Order of loops: rows, samples, columns, merged where both sides allow it, so that runs are long.
 
 cdef loops in_order(const strides* dst, const strides* src, const extent* n) noexcept nogil:
-    cdef loops order
-    order.outer, order.dst_outer, order.src_outer = n.rows, dst.row, src.row
-    order.middle, order.dst_middle, order.src_middle = n.samples, dst.sample, src.sample
-    order.inner, order.dst_inner, order.src_inner = n.cols, dst.col, src.col
+    cdef loops order = loops(n.rows, n.samples, n.cols, dst.row, dst.sample, dst.col, src.row, src.sample, src.col)
     merge_samples(&order)
     if order.middle == 1:
         merge_rows(&order)
@@ -63,7 +55,8 @@ cdef void merge_samples(loops* order) noexcept nogil:
     )
     if order.middle == 1 or not (together or order.inner == 1):
         return
-    order.inner, order.dst_inner, order.src_inner = order.inner * order.middle, order.dst_middle, order.src_middle
+    order.inner = order.inner * order.middle
+    order.dst_inner, order.src_inner = order.dst_middle, order.src_middle
     order.middle, order.dst_middle, order.src_middle = 1, 0, 0
 
 
@@ -134,21 +127,16 @@ cdef int copy_strided(
 cdef int fill_strided(
     uint8_t* dst, const strides* dst_strides, const extent* n, const uint8_t* item, size_t item_size
 ) noexcept nogil:
-    """Copy one item everywhere: a source that stands still, or memset where runs and the item's bytes are alike."""
-    cdef strides still
+    """Copy one item everywhere: a source that stands still, or memset for runs of one byte value."""
+    cdef strides still = strides(0, 0, 0)
     cdef loops order
     cdef ptrdiff_t i, k
     cdef size_t b
-    cdef bint uniform = True
-    if item_size == 0:
-        return BAD_TASK
-    if n.rows == 0 or n.cols == 0 or n.samples == 0:
-        return OK
-    still.row = still.col = still.sample = 0
+    cdef bint uniform = item_size > 0
     for b in range(1, item_size):
         uniform = uniform and item[b] == item[0]
     order = in_order(dst_strides, &still, n)
-    if not uniform or order.dst_inner != <ptrdiff_t> item_size:
+    if not uniform or order.inner == 0 or order.dst_inner != <ptrdiff_t> item_size:
         return copy_strided(dst, dst_strides, item, &still, n, item_size)
     for i in range(<ptrdiff_t> order.outer):
         for k in range(<ptrdiff_t> order.middle):
@@ -170,7 +158,7 @@ cdef inline bint is_plain(const uint8_t* data, ptrdiff_t step, size_t item_size)
 cdef void convert_part(
     uint8_t* dst, ptrdiff_t dst_step, const uint8_t* src, ptrdiff_t src_step, size_t n, const recipe* how
 ) noexcept nogil:
-    """Convert up to ``RUN`` items: gather, widen, rescale, cast or narrow, scatter; each only where there is need."""
+    """Convert up to ``RUN`` items: gather, widen, rescale, cast or narrow, scatter; each only if needed."""
     cdef double gathered[RUN]
     cdef double values[RUN]
     cdef double made[RUN]
@@ -222,7 +210,8 @@ cdef void convert_run(
     while start < n:
         length = n - start if n - start < RUN else RUN
         convert_part(
-            dst + <ptrdiff_t> start * dst_step, dst_step, src + <ptrdiff_t> start * src_step, src_step, length, how
+            dst + <ptrdiff_t> start * dst_step, dst_step,
+            src + <ptrdiff_t> start * src_step, src_step, length, how,
         )
         start += length
 
@@ -232,8 +221,8 @@ cdef int convert_strided(
     const uint8_t* src, const strides* src_strides, int src_kind,
     const extent* n, bint rescale, double scale, double offset
 ) noexcept nogil:
-    """Convert items between two layouts that do not overlap, as ``scale * value + offset`` if asked to rescale."""
-    cdef recipe how
+    """Convert items (rescaled to ``value * scale + offset``) between two layouts that do not overlap."""
+    cdef recipe how = recipe(dst_kind, src_kind, rescale, scale, offset)
     cdef loops order
     cdef ptrdiff_t i, k
     if dst_kind < U1 or dst_kind > F8 or src_kind < U1 or src_kind > F8:
@@ -242,8 +231,6 @@ cdef int convert_strided(
         return copy_strided(dst, dst_strides, src, src_strides, n, size_of(src_kind))
     if n.rows == 0 or n.cols == 0 or n.samples == 0:
         return OK
-    how.dst_kind, how.src_kind = dst_kind, src_kind
-    how.rescale, how.scale, how.offset = rescale, scale, offset
     order = in_order(dst_strides, src_strides, n)
     for i in range(<ptrdiff_t> order.outer):
         for k in range(<ptrdiff_t> order.middle):
@@ -255,12 +242,14 @@ cdef int convert_strided(
     return OK
 
 
-# The door.
+# The doors.
 
 cdef strides strides_of(const Py_buffer* view) noexcept:
-    cdef strides found
-    found.row, found.col, found.sample = view.strides[0], view.strides[1], view.strides[2]
-    return found
+    return strides(row=view.strides[0], col=view.strides[1], sample=view.strides[2])
+
+
+cdef extent extent_of(const Py_buffer* view) noexcept:
+    return extent(rows=view.shape[0], cols=view.shape[1], samples=view.shape[2])
 
 
 cdef int check_views(const Py_buffer* dst, int dst_kind, const Py_buffer* src, int src_kind) except -1:
@@ -268,23 +257,23 @@ cdef int check_views(const Py_buffer* dst, int dst_kind, const Py_buffer* src, i
         raise ValueError(f"kinds {src_kind} and {dst_kind} are not both in 0..{F8}")
     if src.ndim != 3 or dst.ndim != 3:
         raise ValueError(f"arrays of {src.ndim} and {dst.ndim} dimensions instead of 3")
-    for axis in range(3):
-        if src.shape[axis] != dst.shape[axis]:
-            raise ValueError(f"axis {axis} has {src.shape[axis]} items in the source, {dst.shape[axis]} in the output")
+    for k in range(3):
+        if src.shape[k] != dst.shape[k]:
+            raise ValueError(f"axis {k} of {src.shape[k]} items in the source, {dst.shape[k]} in the output")
     if <size_t> src.itemsize != size_of(src_kind) or <size_t> dst.itemsize != size_of(dst_kind):
-        raise ValueError(f"items of {src.itemsize} and {dst.itemsize} bytes are not of kinds {src_kind} and {dst_kind}")
+        raise ValueError(f"{src.itemsize} and {dst.itemsize} byte items are not of kinds {src_kind} and {dst_kind}")
     return 0
 
 
 cdef int convert_views(
-    const Py_buffer* dst, int dst_kind, const Py_buffer* src, int src_kind, bint rescale, double scale, double offset
+    const Py_buffer* dst, int dst_kind, const Py_buffer* src, int src_kind,
+    bint rescale, double scale, double offset,
 ) except -1:
     cdef strides dst_strides, src_strides
     cdef extent n
     cdef int status
     check_views(dst, dst_kind, src, src_kind)
-    dst_strides, src_strides = strides_of(dst), strides_of(src)
-    n.rows, n.cols, n.samples = src.shape[0], src.shape[1], src.shape[2]
+    dst_strides, src_strides, n = strides_of(dst), strides_of(src), extent_of(dst)
     with nogil:
         status = convert_strided(
             <uint8_t*> dst.buf, &dst_strides, dst_kind, <const uint8_t*> src.buf, &src_strides, src_kind,
@@ -297,13 +286,13 @@ cdef int convert_views(
 def convert_array(src, dst, int src_kind, int dst_kind, bint rescale, double scale, double offset):
     """Copy an array into another one of the same shape, converting the numbers; without the GIL.
 
-    Integers that do not fit are clipped to the nearest value that does. Reals to integers: NaN becomes 0, the rest is
-    rounded half to even and clipped. To a narrower real: as IEEE 754, with infinity on overflow.
+    Integers that do not fit are clipped to the nearest value that does. Reals to integers: NaN becomes 0, the
+    rest is rounded half to even and clipped. To a narrower real: as IEEE 754, with infinity on overflow.
 
     Parameters
     ----------
     src, dst : object with the buffer protocol
-        Three dimensions (rows, columns, samples), equal shapes, any strides, native byte order. They must not overlap.
+        Three dimensions (rows, columns, samples), equal shapes, any strides, native byte order; no overlap.
     src_kind, dst_kind : int
         Places of the two dtypes in ``KINDS``.
     rescale : bool
@@ -328,3 +317,36 @@ def convert_array(src, dst, int src_kind, int dst_kind, bint rescale, double sca
             PyBuffer_Release(&dst_view)
     finally:
         PyBuffer_Release(&src_view)
+
+
+def fill_array(dst, bytes item not None):
+    """Copy one item to all places of an array; without the GIL.
+
+    Parameters
+    ----------
+    dst : object with the buffer protocol
+        Three dimensions, any strides.
+    item : bytes
+        The item, of the array's item size.
+
+    Raises
+    ------
+    ValueError
+        The array has not three dimensions, or its items another size.
+    BufferError
+        `dst` cannot be written to (numpy says ValueError).
+    """
+    cdef Py_buffer view
+    cdef strides dst_strides
+    cdef extent n
+    cdef const uint8_t* value = item
+    cdef size_t item_size = len(item)
+    PyObject_GetBuffer(dst, &view, PyBUF_STRIDES | PyBUF_WRITABLE)
+    try:
+        if view.ndim != 3 or <size_t> view.itemsize != item_size:
+            raise ValueError(f"{view.ndim} dimensions, {view.itemsize} byte items; an item of {item_size} bytes")
+        dst_strides, n = strides_of(&view), extent_of(&view)
+        with nogil:
+            fill_strided(<uint8_t*> view.buf, &dst_strides, &n, value, item_size)
+    finally:
+        PyBuffer_Release(&view)

@@ -45,9 +45,9 @@ fuzz: $(VARIANTS)/sanitized/.installed ## the fuzz tests against a build with AS
 	UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 	$(BIN)/pytest --capture=sys $(SANITIZED_TESTS) $(PYTEST_ARGS)
 
-bench: install ## measure against other libraries; table and plot in benchmarks/results/
-	$(PIP) --group bench
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.created ## measure against other libraries; table and plot in benchmarks/results/
+	PYTHON=$(PYTHON) benchmarks/setup
+	.venv-bench/bin/python benchmarks/run.py
 
 lint: install ## ruff, cython-lint, mypy, stubs against kernels
 	$(PIP) --group lint
@@ -63,7 +63,7 @@ wheel: $(VENV)/.created ## sdist and wheel in dist/, repaired wheel in wheelhous
 install: $(VENV)/.installed
 
 clean: ## remove all that make has made
-	rm -rf $(VENV) build dist wheelhouse demo-output *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .venv-old benchmarks/.cache build dist wheelhouse demo-output *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src -name '*.c' -delete -o -name '*.so' -delete
 
 $(VENV)/.created: tools/system_packages.sh

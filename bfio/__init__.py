@@ -1,1 +1,75 @@
 """bfio: read and write microscopy images of any size with one numpy-like face."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from bfio._version import __version__
+
+if TYPE_CHECKING:
+    from bfio._imread import imread
+    from bfio._versions import show_versions, versions
+    from bfio.errors import (
+        BackendMissingError,
+        BfioError,
+        FormatError,
+        LimitError,
+        ReadOnlyError,
+        SelectionError,
+        TileDecodeError,
+        TileWriteError,
+        UnsupportedError,
+        UsageError,
+    )
+    from bfio.limits import Limits
+    from bfio.reader import BioReader
+
+__all__ = [
+    "JAR_VERSION",
+    "BackendMissingError",
+    "BfioError",
+    "BioReader",
+    "FormatError",
+    "LimitError",
+    "Limits",
+    "ReadOnlyError",
+    "SelectionError",
+    "TileDecodeError",
+    "TileWriteError",
+    "UnsupportedError",
+    "UsageError",
+    "__version__",
+    "imread",
+    "show_versions",
+    "versions",
+]
+
+JAR_VERSION: str | None = None
+"""Version of the Bio-Formats jar; None where none runs."""
+
+logging.getLogger("bfio").addHandler(logging.NullHandler())
+
+_ERRORS = tuple(name for name in __all__ if name.endswith("Error"))
+_HOMES = {
+    **dict.fromkeys(_ERRORS, "bfio.errors"),
+    "BioReader": "bfio.reader",
+    "Limits": "bfio.limits",
+    "imread": "bfio._imread",
+    "show_versions": "bfio._versions",
+    "versions": "bfio._versions",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that ``import bfio`` costs nearly nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bfio' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

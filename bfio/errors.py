@@ -5,6 +5,8 @@ __all__ = [
     "BfioError",
     "FormatError",
     "LimitError",
+    "ReadOnlyError",
+    "SelectionError",
     "TileDecodeError",
     "TileWriteError",
     "UnsupportedError",
@@ -30,6 +32,14 @@ class LimitError(BfioError, MemoryError):
 
 class UsageError(BfioError, ValueError):
     """An argument is wrong; the message says what to pass instead."""
+
+
+class SelectionError(UsageError, IndexError):
+    """An index is out of range, or is of a kind that the axis does not take."""
+
+
+class ReadOnlyError(UsageError, AssertionError, AttributeError):
+    """A property of a reader was assigned; old scripts catch an AssertionError, Python says AttributeError."""
 
 
 class BackendMissingError(BfioError, ImportError):

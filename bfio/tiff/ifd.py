@@ -224,6 +224,8 @@ class IfdChain:
             return LimitError(f"{path}: the file has more than {n} IFDs, or very many samples per pixel")
         if self._status == Status.LOOP:
             return FormatError(f"{path}: the chain of IFDs comes back to itself after IFD {n - 1}")
+        if self._next_offset == 0:
+            return FormatError(f"{path}: the file ends in IFD {n - 1}, before the offset of the next one")
         return _kernels.failure(self._status, f"{path}: IFD {n} at offset {self._next_offset}")
 
     def _grow(self, n: int) -> None:

@@ -58,9 +58,7 @@ def test_any_bytes_give_a_header_or_an_error():
     rng = np.random.default_rng(7)
     good = 0
     for _ in range(3000):
-        head = bytearray(
-            b"II*\0\x08\0\0\0\0\0\0\0\0\0\0\0" if rng.random() < 0.5 else b"MM\0+\0\x08\0\0" + bytes(8)
-        )
+        head = bytearray(b"II*\0\x08\0\0\0\0\0\0\0\0\0\0\0" if rng.random() < 0.5 else b"MM\0+\0\x08\0\0" + bytes(8))
         head[rng.integers(16)] ^= 1 << rng.integers(8)
         try:
             parse(bytes(head[: rng.integers(17)]), 1000)

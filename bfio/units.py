@@ -1,10 +1,10 @@
-"""Units of length as OME-XML writes them (``"µm"``), how many metres each is, and the spellings found in real files."""
+"""Units of length as OME-XML writes them (``"µm"``), how many metres each is, and the spellings of real files."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 
-__all__ = ["METRES", "NAMES", "UNITLESS", "convert", "normalise"]
+__all__ = ["METRES", "NAMES", "UNITLESS", "convert", "normalise", "undo_double_encoding"]
 
 METRES: dict[str, float] = {
     "Ym": 1e24, "Zm": 1e21, "Em": 1e18, "Pm": 1e15, "Tm": 1e12, "Gm": 1e9, "Mm": 1e6, "km": 1e3, "hm": 1e2,
@@ -43,7 +43,8 @@ def normalise(unit: str | None, default: str = "µm") -> str:
     Parameters
     ----------
     unit : str or None
-        Symbol or name; both micro signs (U+00B5, U+03BC) and UTF-8 read as Latin-1 (``"Âµm"``, ``"Î¼m"``) are understood.
+        Symbol or name; both micro signs (U+00B5, U+03BC) and UTF-8 read as Latin-1 (``"Âµm"``, ``"Î¼m"``) are
+        understood.
     default : str
         The answer where `unit` is None or empty.
 
@@ -52,7 +53,7 @@ def normalise(unit: str | None, default: str = "µm") -> str:
     str
         A key of `METRES` or a member of `UNITLESS`; ``"reference frame"`` for a unit that nobody knows.
     """
-    text = _undo_double_encoding(unit or "").strip(" \t\r\n\x00")
+    text = undo_double_encoding(unit or "").strip(" \t\r\n\x00")
     if not text:
         return default
     # A lost character is taken for the micro sign, by far the most common one outside ASCII.
@@ -64,7 +65,8 @@ def normalise(unit: str | None, default: str = "µm") -> str:
     return _ALIASES.get(text) or _ALIASES.get(text.lower()) or "reference frame"
 
 
-def _undo_double_encoding(text: str) -> str:
+def undo_double_encoding(text: str) -> str:
+    """Text that was written as UTF-8 and read as Latin-1 or Windows-1252, up to twice; else as it is."""
     for _ in range(2):
         for codec in ("latin-1", "cp1252"):
             with suppress(UnicodeError):

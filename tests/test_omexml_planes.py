@@ -219,7 +219,9 @@ def series_as_tcz(file: tifffile.TiffFile) -> np.ndarray:
     return data.transpose(order).squeeze(tuple(i for i in range(3, data.ndim) if data.shape[i] == 1))
 
 
-@pytest.mark.parametrize("axes", ["YX", "ZYX", "CYX", "TZYX", "TCYX", "TZCYX", "CTZYX", "ZTCYX", "CZTYX", "TCZYXS", "ZCYXS", "CSYX", "SYX"])
+@pytest.mark.parametrize(
+    "axes", ["YX", "ZYX", "CYX", "TZYX", "TCYX", "TZCYX", "CTZYX", "ZTCYX", "CZTYX", "TCZYXS", "ZCYXS", "CSYX", "SYX"]
+)
 def test_files_of_tifffile(axes: str) -> None:
     size = {"T": 2, "C": 3, "Z": 4, "Y": 5, "X": 7, "S": 3}
     shape = tuple(size[axis] for axis in axes)

@@ -14,7 +14,10 @@ def test_symbols_stay(symbol: str) -> None:
     assert normalise(symbol.encode().decode("latin-1")) == symbol
 
 
-@pytest.mark.parametrize("spelling", ["Âµm", "μm", "Î¼m", "um", "UM", "Micron", "micrometer", "micrometers", "\\u00B5m", "?m", "�m", "", None])
+@pytest.mark.parametrize(
+    "spelling",
+    ["Âµm", "μm", "Î¼m", "um", "UM", "Micron", "micrometer", "micrometers", "\\u00B5m", "?m", "�m", "", None],
+)
 def test_spellings_of_micrometre(spelling: str | None) -> None:
     assert normalise(spelling) == "µm"
 

@@ -1,4 +1,8 @@
-"""OME-XML: dimensions and TiffData without a model, and the ome-types model where it is asked for."""
+"""OME-XML: dimensions and TiffData without a model, and the ome-types model where it is asked for.
+
+`bfio.omexml.model` (the model, one for files without OME-XML, units) and `bfio.omexml.clean` are imported
+when needed.
+"""
 
 from bfio.omexml.document import FileRef, OmeDocument, OmeImage, OmePixels, TiffDataBlock
 from bfio.omexml.parse import parse

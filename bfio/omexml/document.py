@@ -31,7 +31,7 @@ class TiffDataBlock(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OmePixels:
-    """A Pixels element. ``size_c`` counts samples, as the schema wants it; see :func:`bfio.omexml.channel_planes`."""
+    """A Pixels element. ``size_c`` counts samples, see :func:`bfio.omexml.channel_planes`."""
 
     dimension_order: str
     type: str
@@ -62,7 +62,7 @@ class OmeImage:
 
 @dataclass(frozen=True, slots=True)
 class OmeDocument:
-    """An OME-XML document. ``binary_only`` is (metadata file, its UUID) where the metadata are in another file."""
+    """An OME-XML document. ``binary_only`` is (metadata file, its UUID) where the metadata are elsewhere."""
 
     uuid: str | None
     images: tuple[OmeImage, ...]

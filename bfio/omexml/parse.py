@@ -1,12 +1,11 @@
 """OME-XML to plain data in one pass, without a model: images, dimensions, channels, TiffData.
 
-Any schema from 2003 to 2016 and any namespace prefix. Everything but the elements named here is passed over, which is
-what makes documents with a hundred thousand Plane elements quick.
+Any schema from 2003 to 2016 and any namespace prefix. Everything but the elements named here is passed over,
+which is what makes documents with a hundred thousand Plane elements quick.
 """
 
 from __future__ import annotations
 
-from typing import Any
 from xml.parsers import expat
 
 from bfio.errors import FormatError, LimitError
@@ -24,7 +23,7 @@ from bfio.omexml.attributes import (
 )
 from bfio.omexml.document import OmeDocument, OmeImage, OmePixels, TiffDataBlock
 from bfio.omexml.pixel_types import dtype_of
-from bfio.omexml.text import decode, repair
+from bfio.omexml.text import check_size, decode, refuse_doctype, repair
 
 __all__ = ["parse"]
 
@@ -38,8 +37,8 @@ def parse(xml: str | bytes, limits: Limits | None = None) -> OmeDocument:
     Parameters
     ----------
     xml : str or bytes
-        The document, as found in an ImageDescription or a companion file. Byte order marks, NUL terminators and rubbish
-        after the root element are tolerated.
+        The document, as found in an ImageDescription or a companion file. Byte order marks, NUL terminators
+        and rubbish after the root element are tolerated.
     limits : Limits, optional
         ``xml_nbytes`` bounds the document, ``ifd_count`` the TiffData, Channel and Image elements.
 
@@ -51,8 +50,7 @@ def parse(xml: str | bytes, limits: Limits | None = None) -> OmeDocument:
         The document is larger than `limits` allow.
     """
     limits = limits or Limits()
-    if len(xml) > limits.xml_nbytes:
-        raise LimitError(f"OME-XML of {len(xml)} bytes; the limit xml_nbytes is {limits.xml_nbytes}")
+    check_size(xml, limits)
     text = decode(xml)
     try:
         return _run(text, limits)
@@ -73,18 +71,13 @@ def _run(text: str, limits: Limits) -> OmeDocument:
     parser.StartElementHandler = handler.start
     parser.EndElementHandler = handler.end
     parser.CharacterDataHandler = handler.characters
-    parser.StartDoctypeDeclHandler = _refuse_doctype
+    parser.StartDoctypeDeclHandler = refuse_doctype
     try:
         parser.Parse(text.encode("utf-8", "replace"), True)
     except expat.ExpatError:
         if not handler.complete:
             raise
     return handler.document()
-
-
-def _refuse_doctype(name: str, *_: Any) -> None:
-    # Entities can only be declared there; OME-XML has none, and their expansion is a known attack.
-    raise FormatError(f"OME-XML: document type declaration {name[:40]!r} is not allowed")
 
 
 class _RawPixels:
@@ -105,7 +98,7 @@ class _RawImage:
 
 
 class _Handler:
-    """Callbacks of expat. The depth says which element a name is: OME 1, Image 2, Pixels 3, TiffData 4, UUID 5."""
+    """Callbacks of expat. The depth says which element a name is: OME, Image, Pixels, TiffData, UUID."""
 
     def __init__(self, max_elements: int) -> None:
         self.complete = False

@@ -27,8 +27,8 @@ class PlaneMap:
     files : tuple of FileRef or None
         The files; None, always the first, is the file (or companion) that the OME-XML came from.
     file, ifd : numpy.ndarray
-        int32, shape (T, C, Z), C counting planes: index into `files`, and index of the IFD in the main chain of that file.
-        Both are -1 where the image has no such plane.
+        int32, shape (T, C, Z), C counting planes: index into `files`, and index of the IFD in the main chain
+        of that file. Both are -1 where the image has no such plane.
     """
 
     files: tuple[FileRef | None, ...]
@@ -43,12 +43,14 @@ def channel_planes(pixels: OmePixels, samples: int | None = None) -> int:
     ----------
     pixels : OmePixels
     samples : int, optional
-        Samples per pixel of the TIFF pages, which count more than what the channels say. By default as the channels say.
+        Samples per pixel of the TIFF pages, which count more than what the channels say. By default as the
+        channels say.
 
     Notes
     -----
-    By the schema SizeC is the sum of the channels' SamplesPerPixel. Files that leave SamplesPerPixel out and yet have RGB
-    pages come in two kinds: SizeC counts samples (it is then a multiple of `samples`), or planes.
+    By the schema SizeC is the sum of the channels' SamplesPerPixel. Files that leave SamplesPerPixel out and
+    yet have RGB pages come in two kinds: SizeC counts samples (it is then a multiple of `samples`), or
+    planes.
     """
     declared = [channel.samples for channel in pixels.channels]
     first = declared[0] if declared else 1
@@ -79,9 +81,11 @@ def plane_map(
     samples : int, optional
         Samples per pixel of the TIFF pages; see :func:`channel_planes`.
     own : FileRef, optional
-        UUID of the document and name (without folder) of the file: a TiffData that names either means this file.
+        UUID of the document and name (without folder) of the file: a TiffData that names either means this
+        file.
     others : mapping of FileRef to int, optional
-        IFDs of the other files where known. A block without PlaneCount in a file not given here ends where the next begins.
+        IFDs of the other files where known. A block without PlaneCount in a file not given here ends where
+        the next begins.
     first_ifd : int
         Where an image without any TiffData starts.
     limits : Limits, optional
@@ -89,9 +93,10 @@ def plane_map(
 
     Notes
     -----
-    A block covers, from its FirstZ, FirstC, FirstT (0 where absent) on and in DimensionOrder, PlaneCount IFDs from IFD (0
-    where absent) on. Without PlaneCount it is 1 IFD if IFD is given, else all of the file. Blocks and IFDs that lie
-    outside are ignored, and later blocks win, as in tifffile. Indices from 1 are recognised where they would not fit from 0.
+    A block covers, from its FirstZ, FirstC, FirstT (0 where absent) on and in DimensionOrder, PlaneCount IFDs
+    from IFD (0 where absent) on. Without PlaneCount it is 1 IFD if IFD is given, else all of the file. Blocks
+    and IFDs that lie outside are ignored, and later blocks win, as in tifffile. Indices from 1 are recognised
+    where they would not fit from 0.
     """
     size = {"T": pixels.size_t, "C": channel_planes(pixels, samples), "Z": pixels.size_z}
     n_planes = size["T"] * size["C"] * size["Z"]
@@ -118,7 +123,7 @@ def plane_map(
 def _files(blocks: Sequence[TiffDataBlock], own: FileRef) -> tuple[list[FileRef], np.ndarray]:
     """Distinct files other than the own one (which is number 0), and the index of the file of each block."""
     refs = [FileRef(block.uuid, block.file_name) for block in blocks]
-    # A file renamed since still has the document's UUID. Writers that give all files one UUID differ in the names.
+    # A file renamed since still has the document's UUID. Files that were all given one UUID differ in their names.
     same_uuid = {ref.file_name for ref in refs if own.uuid is not None and ref.uuid == own.uuid}
     uuid_decides = len(same_uuid) <= 1
     name = (own.file_name or "").lower()
@@ -139,7 +144,7 @@ def _column(values: Iterable[int | None]) -> np.ndarray:
 def _starts(
     blocks: Sequence[TiffDataBlock], size: Mapping[str, int], slow_to_fast: str, size_c: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Index of the first plane of each block, counted in DimensionOrder, and whether it is inside the image."""
+    """Index of the first plane of each block, counted in DimensionOrder, and whether it is inside."""
     first = {
         "Z": _column(block.first_z for block in blocks),
         "C": _column(block.first_c for block in blocks),
@@ -162,7 +167,7 @@ def _starts(
 def _counts(
     blocks: Sequence[TiffDataBlock], ifd: np.ndarray, start: np.ndarray, n_planes: int, n_ifds: np.ndarray
 ) -> np.ndarray:
-    """Planes that each block covers, cut at the end of the image and of the file (`n_ifds`, -1 where unknown)."""
+    """Planes that each block covers, cut at the end of the image and of the file (-1 where unknown)."""
     # PlaneCount="0" is written for "all" by some, as NumPlanes="0" was.
     given = np.array([b.plane_count or (1 if b.plane_count is None and b.ifd is not None else -1) for b in blocks])
     borders = np.append(np.unique(start), n_planes)

@@ -61,6 +61,12 @@ class Handle:
             return os.fspath(self.source).replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
         return str(getattr(self.source, "name", "image"))
 
+    @property
+    def limits(self) -> Limits:
+        """What the file may ask for."""
+        limits: Limits | None = self._options.get("limits")
+        return limits or Limits()
+
     def open(self, check: Callable[[ReaderBackend], None] | None = None) -> ReaderBackend:
         """The open backend; opens the file where that was not done yet. `check` sees a new one before it is kept."""
         if self.closed:
@@ -74,9 +80,8 @@ class Handle:
 
     def _opened(self) -> ReaderBackend:
         assert self.source is not None
-        options = self._options
-        limits = options.get("limits") or Limits()
-        return open_reader(self.source, **{**options, "limits": limits, "max_workers": self.max_workers})
+        options = {**self._options, "limits": self.limits, "max_workers": self.max_workers}
+        return open_reader(self.source, **options)
 
     def adopt(self, backend: ReaderBackend, check: Callable[[ReaderBackend], None] | None = None) -> None:
         """Keep a backend, or close it where `check` raises."""

@@ -24,6 +24,7 @@ __all__ = ["card", "png", "thumbnail"]
 
 _OVERSAMPLING = 4
 _MAX_CHANNELS = 8
+_CARD_SIZE = 256
 _MAX_CARD_PIXELS = 1 << 28  # a larger level takes seconds to decode, too long for a notebook's echo
 _PERCENTILES = (0.5, 99.5)
 _COLORS = (
@@ -161,17 +162,18 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def card(image: ImageProperties, name: str, picture: Callable[[], np.ndarray]) -> str:
+def card(image: ImageProperties, name: str, picture: Callable[[int], np.ndarray]) -> str:
     """HTML of a table of properties with a thumbnail beside it. Never raises: notebooks show what is known."""
     try:
         table = _table(_rows(image, name))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         return f"<p>{html.escape(name)}: {html.escape(str(error))}</p>"
     try:
-        if min(level.size_y * level.size_x for level in image._info.levels) > _MAX_CARD_PIXELS:
+        level = image._info.levels[level_for(image._info, _CARD_SIZE)]
+        if level.size_y * level.size_x > _MAX_CARD_PIXELS:
             return table
-        data = base64.b64encode(png(picture())).decode()
-    except Exception:
+        data = base64.b64encode(png(picture(_CARD_SIZE))).decode()
+    except Exception:  # noqa: BLE001
         return table
     shown = f"<img alt='thumbnail' src='data:image/png;base64,{data}'>"
     return f"<div style='display:flex;gap:1em;align-items:flex-start'>{table}{shown}</div>"

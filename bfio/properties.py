@@ -144,7 +144,7 @@ class ImageProperties:
 
 
 def _quantity(length: Length, factor: float) -> tuple[float | None, UnitsLength]:
-    from bfio.omexml import unit
+    from bfio.omexml.model import unit
 
     value, symbol = length
     return (None if value is None else value * factor), unit(symbol)

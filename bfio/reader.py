@@ -153,13 +153,13 @@ class BioReader(ImageProperties):
         return self._metadata
 
     def _built_metadata(self, backend: ReaderBackend) -> OME:
-        from bfio import omexml
+        from bfio.omexml.model import model, synthesise
 
         xml = backend.ome_xml()
         if xml is None:
-            ome = omexml.synthesise(backend.series, self._handle.name)
+            ome = synthesise(backend.series, self._handle.name)
         else:
-            ome = omexml.model(xml, clean=self.clean_metadata)
+            ome = model(xml, self.clean_metadata, self._handle.limits)
         if self._level_index and self._series_index < len(ome.images):
             pixels = ome.images[self._series_index].pixels
             pixels.size_x, pixels.size_y = self.X, self.Y

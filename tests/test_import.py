@@ -89,8 +89,8 @@ def room_of(path):
     return parts[0]
 
 
-def imported_rooms(path):
-    """Rooms of bfio that a file imports anywhere, even in a function; imports for type checkers do not count."""
+def runtime_imports(path):
+    """Import statements anywhere in a file, save those for type checkers, with the absolute name of `from` imports."""
     package = ("bfio", *path.relative_to(PACKAGE).parent.parts)
     tree = ast.parse(path.read_text("utf-8"))
     typing_only = {
@@ -103,16 +103,21 @@ def imported_rooms(path):
         if id(node) in typing_only:
             continue
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            yield node, ""
         elif isinstance(node, ast.ImportFrom):
-            home = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
-            module = ".".join(filter(None, (home, node.module)))
-            names = [f"{module}.{alias.name}" for alias in node.names] if module == "bfio" else [module]
-        else:
-            continue
-        for name in names:
-            if name.startswith("bfio."):
-                yield name.split(".")[1]
+            parents = package[: len(package) - node.level + 1] if node.level else ()
+            yield node, ".".join(filter(None, (*parents, node.module)))
+
+
+def imported_rooms(path):
+    """Rooms of bfio that a file imports, even inside functions."""
+    for node, home in runtime_imports(path):
+        names = [alias.name for alias in node.names]
+        if home == "bfio":
+            names = [f"bfio.{name}" for name in names]
+        elif home:
+            names = [home]
+        yield from (name.split(".")[1] for name in names if name.startswith("bfio."))
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -122,19 +127,22 @@ def test_files_import_from_layers_below_their_own(path):
         assert room == own or layer(room) < layer(own), f"{path.name} imports {room} of the same layer or above"
 
 
+def importers(module):
+    """Files of bfio that import a module for use, not for its types only."""
+    for path in PACKAGE.rglob("*.py"):
+        for node, home in runtime_imports(path):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [home]
+            if any(name.split(".")[0] == module for name in names):
+                yield path.relative_to(PACKAGE)
+
+
 @pytest.mark.parametrize("module", ["jpype", "zarr", "ome_types", "tensorstore", "dask"])
 def test_optional_packages_are_imported_in_one_room_each(module):
-    rooms = set()
-    for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Import) and any(alias.name.split(".")[0] == module for alias in node.names):
-                rooms.add(room_of(path))
-    assert len(rooms) <= 1
+    assert len({path.parts[0] for path in importers(module)}) <= 1
 
 
 def test_kernels_are_imported_by_one_file():
-    files = {path.name for path in PACKAGE.rglob("*.py") if "_tilecodec" in path.read_text("utf-8")}
-    assert files <= {"_kernels.py"}
+    assert {str(path) for path in importers("_tilecodec")} <= {"_kernels.py"}
 
 
 def test_bfio_is_a_typed_package():

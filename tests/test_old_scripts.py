@@ -10,11 +10,10 @@ import pytest
 from fakes import FakeBackend, public, sample_image
 
 import bfio
-from bfio import BioReader, omexml
+from bfio import BioReader
 
 HAS_TIFF = importlib.util.find_spec("bfio.backends.ometiff") is not None
 TILE_SIZE = 64
-needs_model = pytest.mark.skipif(not hasattr(omexml, "model"), reason="the OME model is not there yet")
 
 
 def write_ome(path, image):
@@ -122,7 +121,6 @@ def test_read_by_bounds(make, image):
     np.testing.assert_array_equal(got, public(image)[3:70, 5:66, 0:2, 0, 1])
 
 
-@needs_model
 def test_names_units_and_types(make, image):
     from ome_types.model import UnitsLength
 
@@ -134,7 +132,6 @@ def test_names_units_and_types(make, image):
         assert np.dtype(br.dtype) == np.uint32 and br.bpp == 4 and br.spp == 1
 
 
-@needs_model
 def test_metadata_is_an_ome_object(make, image):
     from ome_types import OME
 
@@ -147,7 +144,6 @@ def test_metadata_is_an_ome_object(make, image):
     pixels.channels[0].name = "other"
 
 
-@needs_model
 def test_metadata_after_close(make, image):
     with BioReader(make(image)) as br:
         pass

@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 from fakes import FakeBackend, public, sample_image
 
-from bfio import imread, omexml
+from bfio import imread
 from bfio.backends import registry
 from bfio.errors import BackendMissingError, BfioError, LimitError, ReadOnlyError, UsageError
 from bfio.metadata import Channel, Level
 from bfio.reader import BioReader
-
-needs_units = pytest.mark.skipif(not hasattr(omexml, "unit"), reason="units are not there yet")
 
 
 def reader_of(*arrays, series=0, level=None, **changes):
@@ -94,7 +92,6 @@ def test_any_other_attribute_can_be_set(name):
     assert getattr(reader, name) == "mine"
 
 
-@needs_units
 def test_physical_sizes_are_pairs_of_value_and_unit_enum():
     model = pytest.importorskip("ome_types.model")
     reader = reader_of(sample_image())
@@ -103,7 +100,6 @@ def test_physical_sizes_are_pairs_of_value_and_unit_enum():
     assert None in reader.ps_z
 
 
-@needs_units
 def test_series_and_level_choose_what_is_described_and_read():
     first, second = sample_image(), sample_image(c=2, y=9, x=8)
     reader = reader_of(first, second, series=-1, level=-1, n_levels=3)
@@ -451,6 +447,31 @@ def test_many_threads_read_at_once():
     assert len(results) == 8
     for z, plane in results.items():
         np.testing.assert_array_equal(plane, image[0, 0, z])
+
+
+XML = """<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0" Name="first">
+<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="8" SizeY="6" SizeZ="1" SizeC="1" SizeT="1"
+PhysicalSizeX="0.5" PhysicalSizeXUnit="nm"><Channel ID="Channel:0:0" Name="DAPI"/><MetadataOnly/>
+</Pixels></Image></OME>"""
+
+
+def test_metadata_comes_from_the_xml_of_the_file():
+    reader = reader_of(sample_image(y=6, x=8), xml=XML)
+    metadata = reader.metadata
+    assert metadata is reader.metadata
+    assert (metadata.images[0].name, metadata.images[0].pixels.channels[0].name) == ("first", "DAPI")
+
+
+def test_metadata_of_a_level_describes_the_level():
+    reader = reader_of(sample_image(y=6, x=8), xml=XML, n_levels=2, level=1, physical_size_x=(0.5, "nm"))
+    pixels = reader.metadata.images[0].pixels
+    assert (pixels.size_x, pixels.size_y, pixels.physical_size_x) == (4, 3, 1.0)
+
+
+def test_metadata_is_made_where_there_is_none():
+    metadata = reader_of(sample_image(c=2), sample_image(z=3)).metadata
+    assert [image.pixels.size_z for image in metadata.images] == [1, 3]
+    assert [channel.name for channel in metadata.images[0].pixels.channels] == ["channel 0", "channel 1"]
 
 
 def imread_of(monkeypatch, *arrays, **changes):

@@ -24,9 +24,7 @@ class ReaderBackend(Protocol):
         """The images of the file, in its order."""
         ...
 
-    def read(
-        self, series: int, level: int, box: Box, out: np.ndarray, rescale: tuple[float, float] | None = None
-    ) -> None:
+    def read(self, series: int, level: int, box: Box, out: np.ndarray, rescale: tuple[float, float] | None) -> None:
         """Fill `out` with the pixels of `box`.
 
         Parameters
@@ -39,7 +37,7 @@ class ReaderBackend(Protocol):
         out : numpy.ndarray
             Shape ``box.shape``, any strides (negative ones too), any numeric dtype in native byte order. Values that
             it can not hold saturate.
-        rescale : tuple of float, optional
+        rescale : tuple of float or None
             Scale and offset: ``value * scale + offset`` is stored.
         """
         ...

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeAlias
 
-from bfio.byteio import is_url, open_source
+from bfio import byteio
 from bfio.errors import BackendMissingError, FormatError, UnsupportedError, UsageError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def checked_name(backend: object) -> str | None:
     return name
 
 
-def open_reader(source: Source, **options: Any) -> ReaderBackend:
+def open_reader(source: Source, storage_options: dict[str, Any] | None = None, **options: Any) -> ReaderBackend:
     """Open a file with the backend that can read it.
 
     Raises
@@ -81,10 +81,15 @@ def open_reader(source: Source, **options: Any) -> ReaderBackend:
     UnsupportedError
         Some other format, which the message names where it is known.
     """
-    found = detect(source, options.get("storage_options"))
-    if found not in READABLE:
-        raise UnsupportedError(f"{_name(source)} is {_article(found)}; this version of bfio reads TIFF only")
-    return _readers()[found](source, **options)
+    opened = _opened(source, storage_options)
+    try:
+        found = _format(_head(opened), _name(source))
+        if found not in READABLE:
+            raise UnsupportedError(f"{_name(source)} is {_article(found)}; this version of bfio reads TIFF only")
+        return _readers()[found](opened, storage_options=storage_options, **options)
+    except BaseException:
+        opened.close()
+        raise
 
 
 def _readers() -> dict[str, Callable[..., ReaderBackend]]:
@@ -96,15 +101,30 @@ def _readers() -> dict[str, Callable[..., ReaderBackend]]:
 
 def detect(source: Source, storage_options: dict[str, Any] | None = None) -> str:
     """Name of the format that the first bytes tell; ``"unknown"`` where they tell nothing."""
-    head = _head(source, storage_options)
+    with _opened(source, storage_options) as opened:
+        return _format(_head(opened), _name(source))
+
+
+def _opened(source: Source, storage_options: dict[str, Any] | None) -> byteio.Source:
+    if isinstance(source, (str, os.PathLike)) and not byteio.is_url(os.fspath(source)):
+        _refuse_folder(os.fspath(source))
+    return byteio.open_source(source, storage_options)
+
+
+def _head(opened: byteio.Source) -> bytes:
+    return bytes(opened.pread(0, min(_HEAD, opened.size)))
+
+
+def _format(head: bytes, name: str) -> str:
+    """Format of a file that begins with `head`; an error for what is no image at all."""
     text = not any(byte < 9 or 13 < byte < 27 for byte in head)
     for offset, magic, found in _MAGIC:
         if head[offset : offset + len(magic)] == magic and (len(magic) > 2 or not text):
             return found
     if not head:
-        raise FormatError(f"{_name(source)} is empty (0 bytes)")
+        raise FormatError(f"{name} is empty (0 bytes)")
     if text:
-        _refuse_text(head, _name(source))
+        _refuse_text(head, name)
     return "unknown"
 
 
@@ -118,14 +138,6 @@ def _refuse_text(head: bytes, name: str) -> NoReturn:
     if start.startswith((b"<!doctype html", b"<html")):
         raise FormatError(f"{name} is a web page, not an image")
     raise FormatError(f"{name} is a text file, not an image")
-
-
-def _head(source: Source, storage_options: dict[str, Any] | None) -> bytes:
-    """The first bytes of a file, URL or file object."""
-    if isinstance(source, (str, os.PathLike)) and not is_url(os.fspath(source)):
-        _refuse_folder(os.fspath(source))
-    with open_source(source, storage_options) as opened:
-        return bytes(opened.pread(0, min(_HEAD, opened.size)))
 
 
 def _refuse_folder(path: str) -> None:

@@ -5,7 +5,6 @@ for a helper that has not started.
 """
 
 import os
-import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -117,23 +116,21 @@ class Workers:
         return self._map(function, items, window)
 
     def _map(self, function: Callable[[T], R], items: Iterable[T], window: int) -> Generator[R, None, None]:
-        pool = self._pool()
-        stopped = threading.Event()
+        stop = _Flag()
         pending: deque[_Item[T, R]] = deque()
         ready: list[R] = []
         try:
             for item in items:
                 if len(pending) == window:
-                    ready.append(pending.popleft().result(pool))
-                pending.append(_Item(function, item, stopped))
-                pool.offer(pending[-1].call)
+                    ready.append(pending.popleft().result())
+                pending.append(_Item(function, item, stop, self._pool()))  # a fork may come between two steps
                 if ready:
                     yield ready.pop()  # no reference stays here while the consumer works
             while pending:
-                yield pending.popleft().result(pool)
+                yield pending.popleft().result()
         finally:
             # May run in the garbage collector, in any thread: no lock, no waiting.
-            stopped.set()
+            stop.is_set = True
 
     def close(self) -> None:
         """End the helper threads; :meth:`run` and :meth:`map` then work in the calling thread alone."""
@@ -158,27 +155,32 @@ class Workers:
         return type(self), (self.n,)
 
 
+class _Flag:
+    is_set = False
+
+
 class _Item(Generic[T, R]):
     """One item of a map: computed by a helper, or by the consumer if no helper has begun."""
 
-    def __init__(self, function: Callable[[T], R], item: T, stopped: threading.Event) -> None:
-        self._function, self._item, self._stopped = function, item, stopped
+    def __init__(self, function: Callable[[T], R], item: T, stop: _Flag, pool: Pool) -> None:
+        self._function, self._item, self._stop, self._pool = function, item, stop, pool
         self._result: list[R] = []
-        self.call = Call(self._compute, None, 1)
+        self._call = Call(self._compute, None, 1)
+        pool.offer(self._call)
 
     def _compute(self) -> None:
-        if not self._stopped.is_set():
+        if not self._stop.is_set:
             self._result.append(self._function(self._item))
 
-    def result(self, pool: Pool) -> R:
+    def result(self) -> R:
         """The result; a forked child, which has no helpers at work, computes what is not there."""
-        if pool.pid == os.getpid():
-            pool.settle(self.call)
+        if self._pool.pid == os.getpid():
+            self._pool.settle(self._call)
         try:
-            if self.call.error is not None:
-                raise self.call.error
+            if self._call.error is not None:
+                raise self._call.error
             if not self._result:
                 self._compute()
             return self._result.pop()
         finally:
-            self.call.error = None
+            self._call.error = None

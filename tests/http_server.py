@@ -28,6 +28,8 @@ class Server:
         One per request; ``None, None`` without a range.
     failures : list of int
         The next answers: HTTP statuses, or 0 for a connection that is cut in the middle.
+    shift : int
+        Bytes by which answers to range requests miss what was asked for.
     most_at_once : int
     bytes_sent : int
     """
@@ -36,6 +38,7 @@ class Server:
         self.folder, self.ranges, self.length, self.delay = Path(folder), ranges, length, delay
         self.log: list[tuple[str, str, int | None, int | None]] = []
         self.failures: list[int] = []
+        self.shift = 0
         self.bytes_sent = 0
         self.most_at_once = 0
         self._at_once: Counter[str] = Counter()
@@ -100,9 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
         first, _, last = wanted.removeprefix("bytes=").partition("-")
         return int(first), int(last)
 
-    def _deliver(
-        self, name: str, first: int | None, last: int | None, body: bool, failure: int | None
-    ) -> int:
+    def _deliver(self, name: str, first: int | None, last: int | None, body: bool, failure: int | None) -> int:
         path = self.owner.folder / name
         if failure or not path.is_file():
             self.send_response(failure or 404)
@@ -118,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return 0
-        last = min(last, size - 1)
+        first, last = first + self.owner.shift, min(last + self.owner.shift, size - 1)
         self.send_response(206)
         self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
         self.send_header("Content-Length", str(last - first + 1))

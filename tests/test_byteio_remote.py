@@ -178,6 +178,14 @@ class TestBadServers:
         with pytest.raises(UnsupportedError, match="range requests"):
             source.fetch([20 * MEGABYTE], [100])
 
+    @pytest.mark.parametrize("offset", [100_000, len(DATA) - 100])
+    def test_a_server_that_sends_another_range(self, folder, http_server, offset):
+        server = http_server(folder)
+        source = open_source(f"{server.url}/a.tif")
+        server.shift = 1
+        with pytest.raises(OSError, match="another range"):
+            source.fetch([offset], [100])
+
     @pytest.mark.parametrize("failures", [[503], [0], [500, 0], [429, 504]])
     def test_passing_troubles_are_overcome(self, folder, http_server, failures):
         server = http_server(folder)

@@ -55,9 +55,7 @@ class TestRun:
         pool = workers(8)
         for _ in range(20):
             barrier = threading.Barrier(3)
-            pool.run(
-                lambda barrier=barrier: (idents.append(threading.get_ident()), barrier.wait(10)), n_jobs=3
-            )
+            pool.run(lambda barrier=barrier: (idents.append(threading.get_ident()), barrier.wait(10)), n_jobs=3)
         assert len(idents) == 60
 
     @pytest.mark.parametrize("n, n_jobs", [(1, None), (4, 1), (1, 7)])
@@ -97,7 +95,7 @@ class TestRun:
         barrier = threading.Barrier(3)
         pool.run(lambda array=array: (barrier.wait(10), array.sum()))
         del array
-        wait_until(lambda: gone() is None)
+        wait_until(lambda: gone() is None, seconds=2)  # sooner than idle threads end
 
 
 class TestErrors:
@@ -231,6 +229,8 @@ class TestManyCallers:
         assert list(pool.map(str, range(20))) == [str(i) for i in range(20)]
         release.set()
         holder.join()
+        time.sleep(0.02)
+        assert len(main_seen) == 100, "the helper joined a call that had returned"
 
     def test_calls_inside_calls(self, workers):
         pool, count = workers(2), []
@@ -346,9 +346,7 @@ class TestLife:
         if busy:
             code += "results = pool.map(time.sleep, [0, 60, 60, 60])\nnext(results)\n"
         command = [sys.executable, "-W", "error", "-X", "dev", "-c", code]
-        answer = subprocess.run(
-            command, capture_output=True, text=True, timeout=20, cwd=tmp_path, check=False
-        )
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, cwd=tmp_path, check=False)
         assert (answer.returncode, answer.stdout.strip(), answer.stderr) == (0, "worked at exit", "")
 
 
@@ -449,6 +447,13 @@ class TestMap:
         assert next(results) == 0
         assert in_fork(lambda: list(results)) == repr(list(range(1, 20)))
         assert list(results) == list(range(1, 20))
+
+    def test_a_forked_child_with_the_lock_held(self, workers, in_fork):
+        pool = workers(3)
+        results = pool.map(abs, range(20), window=6)
+        assert next(results) == 0
+        with pool._pools[os.getpid()]._changed:
+            assert in_fork(lambda: list(results)) == repr(list(range(1, 20)))
 
     def test_results_are_not_kept_while_the_consumer_works(self, workers):
         for array in workers(2).map(lambda i: np.zeros(i + 1), range(6), window=2):

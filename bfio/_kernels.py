@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+import numpy as np
+
+from _tilecodec import codec as _codec
+from _tilecodec import convert as _convert
+from _tilecodec import decode as _decode
 from _tilecodec.ifd import RECORD_NBYTES, read_ifds
 from _tilecodec.ifd import walk as walk_ifds
 from _tilecodec.offsets import read_values
@@ -16,9 +21,16 @@ __all__ = [
     "MEANING",
     "RECORD_NBYTES",
     "Status",
+    "build_info",
+    "can_convert",
+    "convert",
+    "decode_tiles",
     "failure",
+    "has_decompressor",
+    "kinds",
     "read_ifds",
     "read_values",
+    "reason",
     "walk_ifds",
 ]
 
@@ -63,3 +75,79 @@ def failure(status: int, where: str = "") -> BfioError:
     """Exception for a status other than OK; `where` names file and place, and comes first in the message."""
     kind, sentence = MEANING[Status(status)]
     return kind(f"{where}: {sentence}" if where else sentence)
+
+
+def reason(status: int) -> str:
+    """The sentence for a status."""
+    return MEANING[Status(status)][1]
+
+
+def has_decompressor(compression: int) -> bool:
+    """Whether the kernels of this build decompress a TIFF compression."""
+    return bool(_codec.has_decompressor(compression))
+
+
+def build_info() -> dict[str, str | None]:
+    """Versions of the C libraries that this build links; None where one is absent."""
+    return dict(_codec.build_info())
+
+
+SAME_BYTES = 255
+"""Kind of data that are only ever copied, such as complex numbers."""
+_KINDS = {np.dtype(code): number for number, code in enumerate(_convert.KINDS)} | {np.dtype(bool): 0}
+
+
+def can_convert(src: np.dtype, dst: np.dtype) -> bool:
+    """Whether the kernels convert one dtype (native byte order) into the other; equal ones are copied."""
+    return src == dst or (src in _KINDS and dst in _KINDS and dst != bool)
+
+
+def kinds(src: np.dtype, dst: np.dtype) -> tuple[int, int]:
+    """Kernel kinds of two dtypes between which :func:`can_convert`."""
+    if src == dst and src not in _KINDS:
+        return SAME_BYTES, SAME_BYTES
+    return _KINDS[src], _KINDS[dst]
+
+
+def convert(src: np.ndarray, dst: np.ndarray, rescale: tuple[float, float] | None = None) -> None:
+    """Copy into ``dst``, with saturation where the dtypes differ, without the GIL.
+
+    Parameters
+    ----------
+    src : ndarray, native byte order, broadcast to the shape of ``dst``
+    dst : ndarray of up to three dimensions, writable
+    rescale : (scale, offset), optional
+        A value becomes ``value * scale + offset`` before it is converted.
+    """
+    if src.dtype == dst.dtype and rescale is None:
+        np.copyto(dst, src)
+        return
+    src = np.broadcast_to(src, dst.shape)
+    missing = (np.newaxis,) * (3 - dst.ndim)
+    scale, offset = rescale or (1.0, 0.0)
+    src_kind, dst_kind = kinds(src.dtype, dst.dtype)
+    _convert.convert_array(src[missing], dst[missing], src_kind, dst_kind, rescale is not None, scale, offset)
+
+
+def decode_tiles(
+    form: np.ndarray,
+    tasks: np.ndarray,
+    fd: int,
+    data: np.ndarray | bytes | None,
+    out: np.ndarray,
+    slab: np.ndarray | None,
+    counter: np.ndarray,
+    budget: int,
+) -> tuple[int, int]:
+    """Decode tasks into ``out`` without the GIL; see ``_tilecodec/decode.pyx``.
+
+    ``form`` is one :data:`bfio.plan.FORMAT`, ``tasks`` an array of :data:`bfio.plan.TASK`.
+
+    Returns
+    -------
+    (status, index)
+        Index -1: nothing is left to do. -2: the budget is spent. Else: this task failed.
+    """
+    return _decode.decode_tiles(
+        form.view(np.uint8), tasks.view(np.uint8), fd, data, out.view(), slab, counter, budget
+    )

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import _tilecodec.decode
 from protocol import WORKERS
 
+import _tilecodec.decode
 from bfio import BioReader
 
 READS = 20

@@ -1,0 +1,242 @@
+"""Vendor dialects: tifffile tells series and levels, the planes are then read like all others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from bfio.enums import Compression, Predictor
+from bfio.errors import FormatError, LimitError
+from bfio.metadata import Channel, Length, Series
+from bfio.plan import Grid
+from bfio.tiff.file import OpenTiff
+from bfio.tiff.image import PlaneTable, TiffImage, with_pixels_of
+from bfio.tiff.layout import Layout, Route
+from bfio.tiff.plane import Plane
+from bfio.tiff.resolution import pixel_size
+
+__all__ = ["dialect_images"]
+
+PAGE_AXES = ("YX", "YXS", "SYX")
+"""How one page may end the axes of a series."""
+
+
+def dialect_images(file: OpenTiff) -> list[TiffImage]:
+    """All series of a file as tifffile sees them."""
+    with file.pages.parsing() as parsed:
+        series = list(parsed.series)
+    images = []
+    for entry in series:
+        with file.pages.parsing():
+            image = _image(file, entry, len(images))
+        if image is not None:
+            images.append(image)
+    if not images:
+        raise FormatError(f"{file.path}: there is no image in the file")
+    return images
+
+
+def _image(file: OpenTiff, series: Any, index: int) -> TiffImage | None:
+    tables = [_table(file, level) for level in series.levels]
+    firsts = [table.first() for table in tables]
+    info = tables[0].info(index)
+    return TiffImage(with_pixels_of(info, firsts), tables)
+
+
+def _table(file: OpenTiff, level: Any) -> SeriesPlanes:
+    """Planes of one level: its pages where they are planes, else the pixels of the level in memory."""
+    axes, shape = level.get_axes(False), level.get_shape(False)
+    page_axes, page_shape = level.keyframe.axes, tuple(level.keyframe.shape)
+    n_lead = len(axes) - len(page_axes)
+    simple = (
+        page_axes in PAGE_AXES
+        and axes.endswith(page_axes)
+        and tuple(shape[n_lead:]) == page_shape
+        and math.prod(shape[:n_lead]) == len(level)
+        and level.transform is None
+    )
+    if not simple and axes.endswith(page_axes + "S") and page_axes == "YX" and shape[-1] == 1:
+        # tifffile's generic series names the single sample of grey pages
+        axes, shape, n_lead = axes[:-1], shape[:-1], len(axes) - 3
+        simple = tuple(shape[n_lead:]) == page_shape and math.prod(shape[:n_lead]) == len(level)
+    if simple:
+        return PageTable(file, level, axes[:n_lead], shape[:n_lead])
+    return ArrayTable(file, level)
+
+
+def _lead_order(axes: str, shape: Sequence[int]) -> tuple[np.ndarray, tuple[int, int, int]]:
+    """Index of the page at each (t, c, z). Axes that bfio has no name for count as time."""
+    numbers = np.arange(math.prod(shape), dtype=np.int64).reshape(tuple(shape))
+    place = {"Z": 2, "C": 1, "S": 1}
+    order = sorted(range(len(axes)), key=lambda i: place.get(axes[i], 0))
+    sizes = [1, 1, 1]
+    for axis, size in zip(axes, shape, strict=True):
+        sizes[place.get(axis, 0)] *= size
+    table = numbers.transpose(order).reshape(sizes)
+    return table, (sizes[0], sizes[1], sizes[2])
+
+
+class SeriesPlanes(PlaneTable):
+    """Planes of one level of a tifffile series."""
+
+    def __init__(self, file: OpenTiff, level: Any, sizes: tuple[int, int, int]) -> None:
+        self._file = file
+        self._level = level
+        self._sizes = sizes
+
+    def first(self) -> Plane:
+        """A plane that tells the layout of all."""
+        found = self.plane(0, 0, 0)
+        return found if found is not None else self._file.plane_of_page(self._level.keyframe, 0)
+
+    def info(self, index: int) -> Series:
+        """What the dialect says of the series, without sizes along Y and X."""
+        size_t, size_c, size_z = self._sizes
+        size_x, size_y, depth = _physical_sizes(self._file, self._level)
+        names = _channel_names(self._level, size_c)
+        samples = self.first().layout.samples
+        return Series(
+            index=index,
+            name=self._level.name or None,
+            dtype=np.dtype(self._level.dtype),
+            size_t=size_t,
+            size_c=size_c,
+            size_z=size_z,
+            size_y=0,
+            size_x=0,
+            channels=tuple(Channel(name, samples) for name in names),
+            physical_size_x=size_x,
+            physical_size_y=size_y,
+            physical_size_z=depth,
+            big_endian=self._file.header.byte_order == ">",
+        )
+
+
+class PageTable(SeriesPlanes):
+    """A level whose pages are planes."""
+
+    def __init__(self, file: OpenTiff, level: Any, axes: str, shape: Sequence[int]) -> None:
+        self._order, sizes = _lead_order(axes, shape)
+        super().__init__(file, level, sizes)
+
+    def plane(self, t: int, c: int, z: int) -> Plane | None:
+        """The plane of the page at a position; None where the series lacks it."""
+        number = int(self._order[t, c, z])
+        with self._file.pages.parsing():
+            page = self._level[number]
+            if page is None or len(page.dataoffsets) == 0:
+                return None
+            return self._file.plane_of_page(page, number)
+
+
+class ArrayTable(SeriesPlanes):
+    """A level whose pages are no planes (volumes, pages of several axes): read at once, kept in memory."""
+
+    def __init__(self, file: OpenTiff, level: Any) -> None:
+        axes, shape = level.get_axes(False), tuple(level.get_shape(False))
+        self._samples_last = "S" in axes
+        lead = [i for i, axis in enumerate(axes) if axis not in "YXS"]
+        if "Y" not in axes or "X" not in axes:
+            raise FormatError(f"{file.path}: a series of axes {axes} has no planes")
+        self._axes = [axes.index(axis) for axis in ("YXS" if self._samples_last else "YX")]
+        self._order, sizes = _lead_order("".join(axes[i] for i in lead), [shape[i] for i in lead])
+        self._transposed = (*lead, *self._axes)
+        self._pixels: np.ndarray | None = None
+        nbytes = math.prod(shape) * np.dtype(level.dtype).itemsize
+        if nbytes > file.limits.tile_nbytes:
+            raise LimitError(
+                f"{file.path}: a volume of {nbytes} bytes can only be read at once, "
+                f"but Limits.tile_nbytes is {file.limits.tile_nbytes}"
+            )
+        super().__init__(file, level, sizes)
+
+    def _planes(self) -> np.ndarray:
+        """Pixels of all planes, shape (planes, Y, X, S)."""
+        with self._file.pages.parsing():
+            if self._pixels is None:
+                pixels = self._level.asarray(squeeze=False).transpose(self._transposed)
+                if not self._samples_last:
+                    pixels = pixels[..., None]
+                self._pixels = pixels.reshape(-1, *pixels.shape[-3:])
+            return self._pixels
+
+    def plane(self, t: int, c: int, z: int) -> Plane:
+        """A plane whose only tile comes out of memory."""
+        shape = self._level.get_shape(False)
+        size_y, size_x = shape[self._axes[0]], shape[self._axes[1]]
+        samples = shape[self._axes[2]] if self._samples_last else 1
+        number = int(self._order[t, c, z])
+        layout = Layout(
+            Grid(size_y, size_x, size_y, size_x),
+            samples,
+            False,
+            np.dtype(self._level.dtype).newbyteorder("="),
+            int(Compression.NONE),
+            int(Predictor.NONE),
+            1,
+            Route.PAGE,
+        )
+        layout.check(self._file.path, self._file.limits)
+
+        def decoder() -> Callable[[bytes, int], np.ndarray]:
+            planes = self._planes()
+            return lambda _data, _tile: planes[number]
+
+        one = np.ones(1, np.uint64)
+        return Plane(self._file.source, layout, number, one, one, decoder)
+
+
+def _physical_sizes(file: OpenTiff, level: Any) -> tuple[Length, Length, Length]:
+    """Pixel size along X, Y and Z: ImageJ's unit and spacing, the scanner's microns per pixel, or the TIFF tags."""
+    tags = file.tags(level.keyframe.offset)
+    size_x, size_y = pixel_size(tags)
+    size_z: Length = (None, "µm")
+    imagej = getattr(level.keyframe.parent, "imagej_metadata", None) if level.kind == "imagej" else None
+    if imagej:
+        unit = _imagej_unit(imagej.get("unit"))
+        if unit:
+            size_x, size_y = (_imagej_length(level.keyframe, tag, unit) or old for tag, old in ((282, size_x), (283, size_y)))
+            spacing = imagej.get("spacing")
+            size_z = (float(spacing), unit) if isinstance(spacing, (int, float)) else size_z
+    if level.kind == "svs":
+        microns = _svs_microns(level.keyframe.description)
+        size_x, size_y = ((microns, "µm"), (microns, "µm")) if microns else (size_x, size_y)
+    return size_x, size_y, size_z
+
+
+def _imagej_unit(unit: Any) -> str | None:
+    if not isinstance(unit, str):
+        return None
+    unit = unit.replace("\\u00B5", "µ").strip()
+    known = {"micron": "µm", "microns": "µm", "um": "µm", "μm": "µm", "µm": "µm", "pixel": "pixel"}
+    return known.get(unit, unit if unit in ("nm", "mm", "cm", "m") else None)
+
+
+def _imagej_length(page: Any, tag: int, unit: str) -> Length | None:
+    value = page.tags.valueof(tag)
+    if not isinstance(value, tuple) or len(value) != 2 or not value[0]:
+        return None
+    return (value[1] / value[0], unit)
+
+
+def _svs_microns(description: str) -> float | None:
+    for entry in description.split("|"):
+        name, _, value = entry.partition("=")
+        if name.strip() == "MPP":
+            try:
+                return float(value)
+            except ValueError:
+                return None
+    return None
+
+
+def _channel_names(level: Any, size_c: int) -> list[str | None]:
+    labels: Any = None
+    if level.kind == "imagej":
+        labels = (level.keyframe.parent.imagej_metadata or {}).get("Labels")
+    if isinstance(labels, (list, tuple)) and len(labels) == size_c:
+        return [str(label) for label in labels]
+    return [None] * size_c

@@ -1,0 +1,111 @@
+"""One open TIFF file: header, IFD chain, and the planes its IFDs describe."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable
+
+import numpy as np
+
+from bfio.byteio import Source
+from bfio.errors import FormatError
+from bfio.limits import Limits
+from bfio.tiff import header as tiff_header
+from bfio.tiff.ifd import STRUCTURE_NBYTES, IfdChain
+from bfio.tiff.layout import Layout, Route, layout_of_page, layout_of_record
+from bfio.tiff.pages import PageFile, TileDecoder
+from bfio.tiff.plane import Plane, fit_segments, merge_raw_strips
+from bfio.tiff.tags import TagValue, read_tags
+
+__all__ = ["OpenTiff"]
+
+
+class OpenTiff:
+    """A TIFF file: structure by the IFD kernel, and tifffile (``pages``) for what that can not tell.
+
+    Parameters
+    ----------
+    source : Source
+        Owned from now on: closed with the file.
+    limits : Limits
+    """
+
+    def __init__(self, source: Source, limits: Limits) -> None:
+        self.source = source
+        self.limits = limits
+        self.path = source.path
+        self.header = tiff_header.parse(source.pread(0, 16), source.size)
+        self.chain = IfdChain(source, self.header, limits)
+        self.pages = PageFile(source)
+        self._layouts: dict[Hashable, Layout | None] = {}
+        self._lock = threading.Lock()
+
+    def tags(self, offset: int | None = None) -> dict[int, TagValue]:
+        """All tags of the IFD at an offset; by default the first one."""
+        if offset is None:
+            offset = self.header.first_ifd_offset
+        return read_tags(self.source, offset, self.header, self.limits)
+
+    def plane(self, index: int) -> Plane:
+        """The plane of the IFD at a position of the main chain."""
+        return self.plane_of(self.chain.record(index), index)
+
+    def sub_plane(self, index: int, level: int) -> Plane:
+        """The plane of a SubIFD: ``level`` counts from 1 for the first child of the IFD at ``index``."""
+        offsets = self.chain.sub_ifds(self.chain.record(index))
+        if level > len(offsets):
+            raise FormatError(f"{self.path}: plane {index} has no resolution level {level}")
+        return self.plane_of(self.chain.at(offsets[level - 1 : level])[0], index)
+
+    def layout(self, record: np.void) -> Layout | None:
+        """Layout of a record where the kernels can tell it, else None; remembered."""
+        key = record.tobytes()[:STRUCTURE_NBYTES]
+        try:
+            return self._layouts[key]
+        except KeyError:
+            layout = layout_of_record(record, self.header.byte_order)
+            if layout is not None:
+                layout.check(self.path, self.limits)
+            self._layouts[key] = layout
+            return layout
+
+    def plane_of(self, record: np.void, index: int) -> Plane:
+        """The plane that an IFD record describes."""
+        layout = self.layout(record)
+        offset = int(record["offset"])
+        if layout is None:
+            return self.plane_of_page(self.pages.page(offset, index), index)
+        offsets, byte_counts = self.chain.segment_table(record)
+        if byte_counts is None and layout.compression != 1:
+            return self.plane_of_page(self.pages.page(offset, index), index)
+        return self._plane(layout, index, offsets, byte_counts, offset)
+
+    def plane_of_page(self, page: object, index: int) -> Plane:
+        """The plane that a page of tifffile describes."""
+        keyframe = page.keyframe  # type: ignore[attr-defined]
+        layout = layout_of_page(keyframe)
+        layout.check(self.path, self.limits)
+        offsets = np.asarray(page.dataoffsets, np.uint64)  # type: ignore[attr-defined]
+        byte_counts = np.asarray(page.databytecounts, np.uint64)  # type: ignore[attr-defined]
+        return self._plane(layout, index, offsets, byte_counts, page)
+
+    def _plane(
+        self, layout: Layout, index: int, offsets: np.ndarray, byte_counts: np.ndarray | None, page: object
+    ) -> Plane:
+        offsets, byte_counts = fit_segments(self.path, index, layout, offsets, byte_counts)
+        stored = layout
+        if layout.route is not Route.PAGE:
+            layout, offsets, byte_counts = merge_raw_strips(layout, offsets, byte_counts)
+
+        def decoder() -> TileDecoder:
+            if layout is not stored:
+                raise FormatError("the uncompressed pixels reach past the end of the file")
+            found = self.pages.page(page, index) if isinstance(page, int) else page
+            return self.pages.decoder(found)
+
+        return Plane(self.source, layout, index, offsets, byte_counts, decoder)
+
+    def close(self) -> None:
+        """Close the file; twice is once."""
+        self.pages.close()
+        self.source.close()

@@ -1,0 +1,195 @@
+"""The TIFF reader: finds the images of a file, and reads any box of them into an array."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from bfio import omexml
+from bfio._parallel import Workers
+from bfio.byteio import Source, open_source
+from bfio.enums import Tag
+from bfio.errors import FormatError
+from bfio.limits import Limits
+from bfio.omexml import FileRef, OmeDocument
+from bfio.selection import Box
+from bfio.tiff.batch import Place, Rescale, batches
+from bfio.tiff.decode import TileReader
+from bfio.tiff.dialects import dialect_images
+from bfio.tiff.file import OpenTiff
+from bfio.tiff.image import TiffImage
+from bfio.tiff.ome import FileSet, ome_images
+from bfio.tiff.plain import is_plain, plain_image, text_of
+from bfio.tiff.plane import Plane
+from bfio.tiff.tags import TagValue
+
+__all__ = ["TiffReader"]
+
+logger = logging.getLogger("bfio")
+
+
+class TiffReader:
+    """Any TIFF that tifffile understands, as a list of images.
+
+    Parameters
+    ----------
+    source : Source
+        Owned from now on.
+    max_workers : int
+        Threads of one read.
+    limits : Limits
+    cache_bytes : int
+        Bound of the cache of decoded tiles.
+    storage_options : mapping, optional
+        For the other files of a multi-file OME-TIFF at a URL.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        max_workers: int,
+        limits: Limits,
+        cache_bytes: int,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.path = source.path
+        self._limits = limits
+        self._storage_options = storage_options
+        self._files: FileSet | None = None
+        self._xml: str | None = None
+        self._source = source
+        self._file = OpenTiff(source, limits)
+        self._workers = Workers(max_workers)
+        self._tiles = TileReader(self.path, self._workers, limits, cache_bytes)
+        self.images = self._open()
+
+    # -- opening ----------------------------------------------------------------------------------------------------
+
+    def _open(self) -> list[TiffImage]:
+        file = self._file
+        tags = file.tags()
+        images = self._ome_images(tags)
+        if images is not None:
+            return images
+        if is_plain(tags, file):
+            if file.chain.broken:
+                logger.warning("%s; the %d planes before it are read", file.chain.fault, len(file.chain))
+            return [plain_image(tags, file)]
+        return dialect_images(file)
+
+    def _ome_images(self, tags: Mapping[int, TagValue]) -> list[TiffImage] | None:
+        """Images by OME-XML; None where there is none, or none that can be used."""
+        text = text_of(tags, Tag.IMAGE_DESCRIPTION)
+        if not text.rstrip("\0 \r\n\t").endswith("OME>"):
+            return None
+        self._xml = text
+        own = FileRef(None, self.path.replace("\\", "/").rpartition("/")[2])
+        n_own = len(self._file.chain)
+        holder: OpenTiff | None = self._file
+        try:
+            document = omexml.parse(text, self._limits)
+            if document.binary_only is not None:
+                document, holder, n_own = self._companion(document), None, 0
+            files = self._files = FileSet(holder, self._sibling)
+            return ome_images(document, files, own._replace(uuid=document.uuid), n_own)
+        except FileNotFoundError as error:
+            logger.warning("%s: the metadata file is missing (%s); only this file is read", self.path, error)
+        except FormatError as error:
+            logger.warning("%s: the OME-XML can not be used (%s); the planes are read without it", self.path, error)
+        return None
+
+    def _companion(self, document: OmeDocument) -> OmeDocument:
+        """The document in the companion file that a BinaryOnly element names."""
+        name = document.binary_only[0] if document.binary_only else None
+        if not name:
+            raise FormatError(f"{self.path}: the OME-XML names no metadata file")
+        with open_source(self._source.sibling(name), self._storage_options) as companion:
+            if companion.size > self._limits.xml_nbytes:
+                raise FormatError(f"{companion.path}: the metadata file is larger than Limits.xml_nbytes")
+            data = companion.pread(0, companion.size)
+        self._xml = data.decode("utf-8", "replace")
+        return omexml.parse(data, self._limits)
+
+    def _sibling(self, name: str) -> OpenTiff:
+        """Another file of the set; this very file is not opened twice."""
+        if name == self.path.replace("\\", "/").rpartition("/")[2]:
+            return self._file
+        return OpenTiff(open_source(self._source.sibling(name), self._storage_options), self._limits)
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def read(self, series: int, level: int, box: Box, out: np.ndarray, rescale: Rescale) -> None:
+        """Fill ``out``, shape ``box.shape`` (T, C with samples, Z, Y, X), with the pixels of a box.
+
+        Raises
+        ------
+        TileDecodeError
+            A tile is broken.
+        FormatError
+            A plane is, or its size or dtype differs from that of the level.
+        """
+        if 0 in box.shape:
+            return
+        for batch in batches(self._planes(series, level, box, out), box.y, box.x, out, rescale):
+            self._tiles.run(batch)
+
+    def _planes(self, series: int, level: int, box: Box, out: np.ndarray) -> Iterator[tuple[Plane, Place]]:
+        """Planes of a box with their places; what the file does not store is set to 0 here."""
+        image = self.images[series]
+        samples = image.info.samples
+        planar: bool | None = None
+        for t_index, t in enumerate(box.t):
+            for z_index, z in enumerate(box.z):
+                for c_index, c, first, count in _sample_runs(box.c, samples):
+                    plane = image.levels[level].plane(t, c, z)
+                    if plane is None:
+                        out[t_index, c_index : c_index + count, z_index] = 0
+                        continue
+                    self._check(plane, image, level, (t, c, z))
+                    planar = plane.layout.planar
+                    if not planar:
+                        yield plane, Place(t_index, c_index, z_index, first, count)
+                        continue
+                    for sample in range(count):
+                        yield plane, Place(t_index, c_index + sample, z_index, first + sample, 1)
+
+    def _check(self, plane: Plane, image: TiffImage, level: int, position: tuple[int, int, int]) -> None:
+        """All planes of a level must be alike, whatever the file says."""
+        layout, expected = plane.layout, image.info.levels[level]
+        found = (layout.grid.size_y, layout.grid.size_x, layout.samples, layout.dtype)
+        wanted = (expected.size_y, expected.size_x, image.info.samples, image.info.dtype)
+        if found != wanted:
+            raise FormatError(
+                f"{plane.source.path}: plane {position} (t, c, z) has (Y, X, samples, dtype) {found}, "
+                f"but the level has {wanted}"
+            )
+
+    def ome_xml(self) -> str | None:
+        """The OME-XML of the file or its companion, as it stands there."""
+        return self._xml
+
+    def close(self) -> None:
+        """Close all files; twice is once."""
+        self._tiles.close()
+        self._workers.close()
+        if self._files is not None:
+            self._files.close()
+        self._file.close()
+
+
+def _sample_runs(c: tuple[int, ...], samples: int) -> Iterator[tuple[int, int, int, int]]:
+    """Runs of consecutive samples of one plane: (index in c, plane along C, first sample, how many)."""
+    start = 0
+    while start < len(c):
+        plane, first = divmod(c[start], samples)
+        count = 1
+        while (
+            start + count < len(c) and first + count < samples and c[start + count] == c[start] + count
+        ):
+            count += 1
+        yield start, plane, first, count
+        start += count

@@ -1,0 +1,42 @@
+# Zstandard, in its own names. A build without it gets empty stand-ins and WITH_ZSTD false.
+
+cdef extern from *:
+    """
+    #ifdef BFIO_WITH_ZSTD
+    #include <zstd.h>
+    #include <zstd_errors.h>
+    #define TILECODEC_WITH_ZSTD 1
+    #else
+    #include <stddef.h>
+    #define TILECODEC_WITH_ZSTD 0
+    #define ZSTD_CONTENTSIZE_UNKNOWN (0ULL - 1)
+    #define ZSTD_CONTENTSIZE_ERROR (0ULL - 2)
+    typedef struct { int absent; } ZSTD_DCtx;
+    typedef enum { ZSTD_error_dstSize_tooSmall = 70, ZSTD_error_srcSize_wrong = 72 } ZSTD_ErrorCode;
+    static ZSTD_DCtx *ZSTD_createDCtx(void) { return NULL; }
+    static size_t ZSTD_freeDCtx(ZSTD_DCtx *c) { (void)c; return 0; }
+    static size_t ZSTD_decompressDCtx(ZSTD_DCtx *c, void *dst, size_t n, const void *src, size_t m) {
+        (void)c; (void)dst; (void)n; (void)src; (void)m; return 0;
+    }
+    static unsigned ZSTD_isError(size_t code) { (void)code; return 1; }
+    static ZSTD_ErrorCode ZSTD_getErrorCode(size_t code) { (void)code; return ZSTD_error_srcSize_wrong; }
+    static size_t ZSTD_findFrameCompressedSize(const void *src, size_t n) { (void)src; (void)n; return 0; }
+    static const char *ZSTD_versionString(void) { return ""; }
+    #endif
+    """
+    const bint WITH_ZSTD "TILECODEC_WITH_ZSTD"
+
+    ctypedef struct ZSTD_DCtx:
+        pass
+    ctypedef enum ZSTD_ErrorCode:
+        ZSTD_error_dstSize_tooSmall
+        ZSTD_error_srcSize_wrong
+
+    ZSTD_DCtx* ZSTD_createDCtx() noexcept nogil
+    size_t ZSTD_freeDCtx(ZSTD_DCtx*) noexcept nogil
+    size_t ZSTD_decompressDCtx(
+        ZSTD_DCtx*, void* dst, size_t dst_nbytes, const void* src, size_t src_nbytes) noexcept nogil
+    unsigned int ZSTD_isError(size_t code) noexcept nogil
+    ZSTD_ErrorCode ZSTD_getErrorCode(size_t code) noexcept nogil
+    size_t ZSTD_findFrameCompressedSize(const void* src, size_t src_nbytes) noexcept nogil
+    const char* ZSTD_versionString() noexcept nogil

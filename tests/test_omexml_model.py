@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import subprocess
 import sys
@@ -225,8 +226,26 @@ def test_hostile_documents() -> None:
             refuse(laughs)
         with pytest.raises(LimitError, match="xml_nbytes"):
             refuse(document(), limits=Limits(xml_nbytes=100))  # type: ignore[operator]
-    with pytest.raises(FormatError):
-        model("<OME>" + "<a>" * 100_000)
+    deep = f'<OME xmlns="{NS}">' + "<a>" * 50_000 + "</a>" * 50_000 + "</OME>"
+    for xml in (deep, deep[:-7]):
+        for function in (model, clean):
+            with contextlib.suppress(FormatError):
+                function(xml)
+    assert parse(deep).images == ()
+
+
+def test_any_damage_gives_an_answer_or_a_format_error() -> None:
+    xml = document('<Channel ID="Channel:0:0" Name="µ"/><TiffData IFD="0"><UUID FileName="a">b</UUID></TiffData>').encode()
+    rng = np.random.default_rng(1)
+    damaged = [xml[:stop] for stop in range(len(xml))]
+    damaged += [xml[:at] + bytes([value]) + xml[at + 1 :] for at in range(len(xml)) for value in rng.integers(0, 256, 4)]
+    for data in damaged:
+        for function in (parse, clean):
+            with contextlib.suppress(FormatError):
+                function(data)
+    for data in damaged[:: len(damaged) // 100]:
+        with contextlib.suppress(FormatError):
+            model(data)
 
 
 def test_models_in_many_threads() -> None:

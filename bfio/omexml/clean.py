@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from xml.etree import ElementTree
 
+from bfio.errors import FormatError
 from bfio.limits import Limits
 from bfio.omexml import identifiers
 from bfio.omexml.text import OME_NAMESPACE, well_formed
@@ -45,7 +46,10 @@ def clean(xml: str | bytes, limits: Limits | None = None) -> str:
     FormatError, LimitError
         The document is not XML even so, declares a document type, or is too large.
     """
-    return ElementTree.tostring(clean_tree(xml, limits), encoding="unicode")
+    try:
+        return ElementTree.tostring(clean_tree(xml, limits), encoding="unicode")
+    except RecursionError:
+        raise FormatError("OME-XML: elements are nested too deep") from None
 
 
 def clean_tree(xml: str | bytes, limits: Limits | None = None) -> Element:

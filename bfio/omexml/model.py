@@ -53,14 +53,14 @@ def model(xml: str | bytes, clean: bool = True, limits: Limits | None = None) ->
         warnings.simplefilter("ignore")
         try:
             return _from_xml(text)
-        except Exception as error:  # whatever the model, its parser and its XSLT raise
+        except Exception as error:  # noqa: BLE001 - whatever the model, its parser and its XSLT raise
             first = error
         if clean:
             try:
                 return _from_cleaned(text, limits)
             except FormatError:
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the same
                 first = error
     raise FormatError(f"OME-XML is not valid: {_one_line(first)}") from first
 

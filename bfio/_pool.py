@@ -12,9 +12,7 @@ class Call:
 
     __slots__ = ("cancel", "done", "error", "function", "running", "wanted")
 
-    def __init__(
-        self, function: Callable[[], object], cancel: Callable[[], object] | None, wanted: int
-    ) -> None:
+    def __init__(self, function: Callable[[], object], cancel: Callable[[], object] | None, wanted: int) -> None:
         self.function, self.cancel, self.wanted = function, cancel, wanted
         self.running = 0
         self.done: threading.Event | None = None

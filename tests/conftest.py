@@ -49,11 +49,7 @@ def _open_files() -> set[tuple[str, str]]:
             path = os.readlink(f"/proc/self/fd/{number}")
         except OSError:
             continue
-        if (
-            path.startswith("/")
-            and not path.startswith(("/proc/", "/dev/", "/sys/"))
-            and os.path.isfile(path)
-        ):
+        if path.startswith("/") and not path.startswith(("/proc/", "/dev/", "/sys/")) and os.path.isfile(path):
             found.add((number, path))
     return found
 

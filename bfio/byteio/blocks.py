@@ -60,10 +60,7 @@ class BlockCache:
         start = first * BLOCK_NBYTES
         stop = min((last + 1) * BLOCK_NBYTES, self._size)
         data = self._fetch(start, stop - start)
-        loaded = {
-            first + at // BLOCK_NBYTES: data[at : at + BLOCK_NBYTES]
-            for at in range(0, len(data), BLOCK_NBYTES)
-        }
+        loaded = {first + at // BLOCK_NBYTES: data[at : at + BLOCK_NBYTES] for at in range(0, len(data), BLOCK_NBYTES)}
         with self._lock:
             self._blocks.update(loaded)
             while len(self._blocks) * BLOCK_NBYTES > CACHE_NBYTES:

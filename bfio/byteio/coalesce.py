@@ -54,9 +54,7 @@ def plan_fetch(
     positions[order] = block_target[member] + (start[order] - block_start[member])
     block, skipped = _pieces(block_length, longest)
     lengths = np.minimum(block_length[block] - skipped, np.uint64(longest))
-    return FetchPlan(
-        block_start[block] + skipped, lengths, block_target[block] + skipped, positions, arena_nbytes
-    )
+    return FetchPlan(block_start[block] + skipped, lengths, block_target[block] + skipped, positions, arena_nbytes)
 
 
 def _blocks(
@@ -72,9 +70,7 @@ def _blocks(
     return np.cumsum(is_first) - 1, block_start, reach[is_last] - block_start
 
 
-def _pieces(
-    block_length: npt.NDArray[np.uint64], longest: int
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.uint64]]:
+def _pieces(block_length: npt.NDArray[np.uint64], longest: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.uint64]]:
     """Cut blocks: for each piece its block, and how many bytes of the block come before it."""
     n_pieces = (-(-block_length.astype(np.int64) // longest)).astype(np.intp)
     block = np.repeat(np.arange(n_pieces.size), n_pieces)

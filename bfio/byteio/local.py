@@ -212,7 +212,5 @@ def fill_by_pread(source: Source, arena: npt.NDArray[np.uint8], plan: FetchPlan)
     for start, view in plan.requests(arena):
         data = source.pread(start, len(view))
         if len(data) != len(view):
-            raise OSError(
-                f"{source.path}: {len(view)} bytes at {start} wanted, {len(data)} there; the file shrinks"
-            )
+            raise OSError(f"{source.path}: {len(view)} bytes at {start} wanted, {len(data)} there; the file shrinks")
         view[:] = data

@@ -57,9 +57,7 @@ def connect(url: str, options: Mapping[str, Any]) -> "Transport":
 
 def _missing_driver(url: str, error: ImportError) -> str:
     """What to install for the schemes of `url`."""
-    packages = [
-        _PACKAGES[name] for link in url.split("::") if (name := link.partition("://")[0]) in _PACKAGES
-    ]
+    packages = [_PACKAGES[name] for link in url.split("::") if (name := link.partition("://")[0]) in _PACKAGES]
     advice = f"pip install {' '.join(packages)}" if packages else str(error)
     return f"a driver for this kind of URL is missing: {advice}"
 
@@ -70,9 +68,7 @@ def translated(url: str, error: Exception) -> Exception:
         return FileNotFoundError(f"{url} does not exist")
     if isinstance(error, BfioError | PermissionError | MemoryError):
         return error
-    return OSError(
-        f"{url}: {type(error).__name__}: {error}" if str(error) else f"{url}: {type(error).__name__}"
-    )
+    return OSError(f"{url}: {type(error).__name__}: {error}" if str(error) else f"{url}: {type(error).__name__}")
 
 
 class Transport(ABC):

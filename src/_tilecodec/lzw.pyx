@@ -5,7 +5,7 @@ entry is a place in the output and a length, and adding one is a single store.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
@@ -15,11 +15,11 @@ cdef enum:
     CLEAR = 256
     END = 257
     N_CODES = 4096
-    SHORT = 8          # a string up to this long is one load and one store
-    GROUP = 4          # codes out of one load: 4 * 12 bits and the 7 bits before them fit in 64
-    ROOM = 64          # output that a group of short strings may touch, rounded up
+    SHORT = 16  # a string up to this long is copied by one load and one store
+    GROUP = 4  # codes out of one load: 4 * 12 bits and the 7 bits before them fit in 64
+    ROOM = 128  # more than the output that a group of short strings, or a chunk of a long one, may touch
     NO_STRING = 0xFFFF  # the length in the entries of Clear, End and codes not given yet
-    MORE = -1          # the step's own status: go on
+    MORE = -1  # the step's own status: go on
 
 # An entry is (position << 16) | length; the position counts from the start of the output, and is outside
 # of it for the 256 strings of one byte, which stand in `bytes`.
@@ -40,7 +40,18 @@ cdef struct Decoder:
     uint8_t* dst_stop
     uint32_t width
     uint32_t pending
+    bint fits  # all positions fit in an entry, so the fast loop may be used
     uint32_t early  # 1: the width grows one code early (TIFF 6.0); 0: old bit order and late change
+
+# What the fast loop keeps in registers.
+cdef struct Group:
+    uint64_t* entries
+    uint64_t* slot  # the pending entry
+    uint64_t here  # an entry of length 1 at `out`
+    uint64_t bits  # the codes to come, from the top
+    uint64_t entry
+    const uint8_t* dst
+    uint8_t* out
 
 
 cdef size_t lzw_state_nbytes() noexcept nogil:
@@ -124,59 +135,81 @@ cdef int step(Decoder* at) noexcept nogil:
     return MORE
 
 
-cdef inline void copy_long(uint8_t* out, const uint8_t* string, size_t length) noexcept nogil:
-    """Copy a string whose last byte may be the first one written here."""
-    memcpy(out, string, length - 1)
-    out[length - 1] = string[length - 1]
+cdef inline bint short_code(Group* at, uint32_t width) noexcept nogil:
+    """Decode one code if its string is short; else only look its entry up."""
+    cdef uint64_t[2] string
+    cdef uint64_t length
+    at.entry = at.entries[at.bits >> (64 - width)]
+    length = at.entry & 0xFFFF
+    if length > SHORT:
+        return False
+    memcpy(string, at.dst + (<int64_t> at.entry >> 16), SHORT)
+    memcpy(at.out, string, SHORT)
+    at.out += length
+    memcpy(at.out, string, 1)  # see Decoder: the byte behind the string, should this code repeat
+    at.slot += 1
+    at.slot[0] = at.here + length
+    at.here += length << 16
+    at.bits <<= width
+    return True
 
 
-cdef void run(Decoder* at) noexcept nogil:
-    """Decode groups of codes of one width as long as nothing can run out or needs a check.
-
-    Clear, End, a wrong code and a change of the width are left to ``step``.
-    """
-    cdef uint64_t* entries = at.table.entries
-    cdef const uint8_t* src = at.src
-    cdef uint8_t* dst = at.dst
-    cdef uint8_t* out = at.out
-    cdef uint8_t* dst_stop = at.dst_stop
-    cdef uint64_t bit = at.bit
-    cdef uint64_t src_nbytes = at.n_bits >> 3
-    cdef uint32_t pending = at.pending
-    cdef uint32_t width = at.width
-    cdef uint32_t last = (<uint32_t> 1 << width) - at.early
-    cdef uint64_t bits, entry, string8
-    cdef size_t length
+cdef inline bint long_code(Group* at, const uint8_t* out_last) noexcept nogil:
+    """Copy the string of the entry that was looked up, if it is one and there is room."""
+    cdef uint64_t[8] chunk
+    cdef uint64_t length = at.entry & 0xFFFF
     cdef const uint8_t* string
-    cdef int _i
+    if length == NO_STRING or out_last - at.out < <int64_t> length:
+        return False
+    string = at.dst + (<int64_t> at.entry >> 16)
+    if length <= sizeof(chunk):
+        memcpy(chunk, string, sizeof(chunk))
+        memcpy(at.out, chunk, sizeof(chunk))
+    else:
+        memcpy(at.out, string, length - 1)
+        at.out[length - 1] = string[length - 1]  # perhaps the first one written here
+    at.out += length
+    at.out[0] = string[0]
+    at.slot += 1
+    at.slot[0] = at.here + length
+    at.here += length << 16
+    return True
+
+
+cdef void run(Decoder* decoder) noexcept nogil:
+    """Decode groups of codes of one width as long as nothing can run out.
+
+    Clear, End, a wrong code, a change of the width and both ends are left to ``step``.
+    """
+    cdef const uint8_t* src = decoder.src
+    cdef uint64_t bit = decoder.bit
+    cdef uint64_t n_bytes = decoder.n_bits >> 3
+    cdef uint32_t width = decoder.width
+    cdef uint64_t* slot_last = decoder.table.entries + ((<uint32_t> 1 << width) - 1 - GROUP)
+    cdef uint8_t* out_last = decoder.dst_stop - ROOM
+    cdef uint64_t* first
+    cdef Group at
     cdef bint going = True
-    while (
-        going and pending + GROUP <= last and src_nbytes - (bit >> 3) >= 8 and dst_stop - out >= ROOM
-    ):
-        bits = big_endian(src + (bit >> 3)) << (bit & 7)
-        for _i in range(GROUP):
-            entry = entries[bits >> (64 - width)]
-            length = entry & 0xFFFF
-            string = dst + (<int64_t> entry >> 16)
-            if length > SHORT:
-                if length == NO_STRING or dst_stop - out < <int64_t> length + ROOM:
-                    going = False
-                    break
-                copy_long(out, string, length)
-                out[length] = string[0]
-            else:
-                memcpy(&string8, string, SHORT)
-                memcpy(out, &string8, SHORT)
-                out[length] = string[0]
-            pending += 1
-            entries[pending] = <uint64_t> (out - dst) << 16 | (length + 1)
-            bits <<= width
-            bit += width
-            out += length
-    at.bit = bit
-    at.out = out
-    at.pending = pending
-    grow(at)
+    at.entries = decoder.table.entries
+    at.slot = at.entries + decoder.pending
+    at.dst = decoder.dst
+    at.out = decoder.out
+    at.here = <uint64_t> (at.out - at.dst) << 16 | 1
+    while going and at.slot <= slot_last and at.out <= out_last and n_bytes - (bit >> 3) >= 8:
+        at.bits = big_endian(src + (bit >> 3)) << (bit & 7)
+        first = at.slot
+        if (
+            short_code(&at, width) and short_code(&at, width)
+            and short_code(&at, width) and short_code(&at, width)
+        ):
+            bit += GROUP * width
+        else:
+            going = long_code(&at, out_last)
+            bit += <uint64_t> (at.slot - first) * width
+    decoder.bit = bit
+    decoder.out = at.out
+    decoder.pending = <uint32_t> (at.slot - at.entries)
+    grow(decoder)
 
 
 cdef int finish(Decoder* at) noexcept nogil:
@@ -210,6 +243,7 @@ cdef void start(
 ) noexcept nogil:
     """Everything as it is before the first code; a Clear at the start is customary, but not needed."""
     cdef uint32_t code
+    cdef int64_t singles = <int64_t> (<uintptr_t> at.table.bytes - <uintptr_t> dst)
     at.src = src
     at.n_bits = <uint64_t> src_nbytes * 8
     at.bit = 0
@@ -219,9 +253,11 @@ cdef void start(
     at.early = not (src_nbytes >= 2 and src[0] == 0 and src[1] & 1)
     for code in range(256):
         at.table.bytes[code] = code
-        at.table.entries[code] = <uint64_t> (&at.table.bytes[code] - dst) << 16 | 1
+        at.table.entries[code] = <uint64_t> (singles + code) << 16 | 1
     for code in range(256, 256 + SHORT):
         at.table.bytes[code] = 0
+    # 48 bits with a sign hold the distance of any two places of a 47-bit address space, today's
+    at.fits = -(<int64_t> 1 << 47) <= singles < (<int64_t> 1 << 47) - 256
     at.table.entries[CLEAR] = NO_STRING
     at.table.entries[END] = NO_STRING
     at.pending = N_CODES
@@ -243,7 +279,7 @@ cdef int lzw_decode(
     while status == MORE:
         if at.out == at.dst_stop:
             return finish(&at)
-        if at.early:
+        if at.fits and at.early and at.dst_stop - at.out >= ROOM:
             run(&at)
         if at.out < at.dst_stop:
             status = step(&at)

@@ -88,8 +88,9 @@ def _plane(backend: ReaderBackend, series: Series, level: int, c: int, size: int
     if pixels.size:
         backend.read(series.index, level, box, pixels, None)
     plane = pixels[0, 0, 0]
-    plane = np.abs(plane).astype(np.float32) if plane.dtype.kind == "c" else plane.astype(np.float32)
-    return _shrunk(plane, -(-max(plane.shape) // size))
+    with np.errstate(all="ignore"):  # NaN, infinities and huge doubles are an image's right
+        plane = (np.abs(plane) if plane.dtype.kind == "c" else plane).astype(np.float32)
+        return _shrunk(plane, -(-max(plane.shape) // size))
 
 
 def _shrunk(plane: np.ndarray, factor: int) -> np.ndarray:
@@ -109,12 +110,12 @@ def _stretched(values: np.ndarray) -> np.ndarray:
     finite = values[np.isfinite(values)]
     if not finite.size:
         return np.zeros(values.shape, np.float32)
-    low, high = np.percentile(finite, _PERCENTILES)
+    low, high = np.percentile(finite.astype(np.float64), _PERCENTILES)
     if low == high:
         low, high = finite.min(), finite.max()
     if low == high:
         return np.full(values.shape, 0.5 if high else 0.0, np.float32)
-    with np.errstate(invalid="ignore", over="ignore"):
+    with np.errstate(all="ignore"):
         stretched: np.ndarray = np.clip(np.nan_to_num((values - low) / (high - low)), 0, 1)
     return stretched
 

@@ -1,23 +1,21 @@
 """Idioms of scripts written for bfio 2.x, on a fake file and on real ones."""
 
-import importlib.util
 import operator
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import tifffile
 from fakes import FakeBackend, public, sample_image
 
 import bfio
 from bfio import BioReader
 
-HAS_TIFF = importlib.util.find_spec("bfio.backends.ometiff") is not None
 TILE_SIZE = 64
 
 
 def write_ome(path, image):
-    tifffile = pytest.importorskip("tifffile")
     metadata = {
         "axes": "TCZYX",
         "Channel": {"Name": [f"channel {c}" for c in range(image.shape[1])]},
@@ -32,8 +30,6 @@ def write_ome(path, image):
 @pytest.fixture(params=["fake", "tiff"])
 def make(request, tmp_path, monkeypatch):
     """Factory: array (T, C, Z, Y, X) -> path of an image with these pixels."""
-    if request.param == "tiff" and not HAS_TIFF:
-        pytest.skip("the TIFF backend is not there yet")
 
     def from_tiff(image):
         path = tmp_path / "image.ome.tif"

@@ -395,9 +395,17 @@ def test_thumbnail_of_any_dtype_even_without_contrast(dtype):
         assert reader_of(np.full((1, 1, 1, 3, 3), fill, dtype)).thumbnail().shape == (3, 3)
 
 
-def test_thumbnail_ignores_nan():
-    image = np.array([np.nan, 0, 1, np.inf], np.float32).reshape(1, 1, 1, 2, 2)
-    assert reader_of(image).thumbnail()[0, 1] == 0
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_thumbnail_ignores_what_is_not_finite(dtype):
+    image = np.ones((1, 1, 1, 4, 4), dtype)
+    image[..., 0, 0] = 0
+    image[..., 1, 1:] = [np.nan, np.inf, -np.inf]
+    image[..., 3, 3] = np.finfo(dtype).max
+    picture = reader_of(image).thumbnail()
+    assert picture[0, 0] == 0 and picture[1, 1] == 0
+    assert reader_of(image).thumbnail(2).shape == (2, 2)
+    rgb = np.broadcast_to(image, (1, 3, 1, 4, 4))
+    assert reader_of(rgb, samples=3).thumbnail(2).shape == (2, 2, 3)
 
 
 def test_html_shows_table_and_picture_and_never_raises():

@@ -212,7 +212,7 @@ def read_by_map(file: tifffile.TiffFile, found: PlaneMap) -> np.ndarray:
 def series_as_tcz(file: tifffile.TiffFile) -> np.ndarray:
     series = file.series[0]
     assert series.kind == "ome"
-    axes = series.get_axes(squeeze=False)
+    axes = series.get_axes(squeeze=False) if hasattr(series, "get_axes") else series.axes
     data = series.asarray(squeeze=False)
     order = [axes.index(axis) for axis in "TCZ"]
     order += [i for i in range(len(axes)) if i not in order]

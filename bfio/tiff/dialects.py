@@ -46,9 +46,16 @@ def _image(file: OpenTiff, series: Any, index: int) -> TiffImage | None:
     return TiffImage(with_pixels_of(info, firsts), tables)
 
 
+def _full(level: Any) -> tuple[str, tuple[int, ...]]:
+    """Axes and shape with the axes of length 1. tifffile kept a squeezed state beside it, and by default, until 2026."""
+    if hasattr(level, "get_axes"):
+        return level.get_axes(False), tuple(level.get_shape(False))
+    return level.axes, tuple(level.shape)
+
+
 def _table(file: OpenTiff, level: Any) -> SeriesPlanes:
     """Planes of one level: its pages where they are planes, else the pixels of the level in memory."""
-    axes, shape = level.get_axes(False), level.get_shape(False)
+    axes, shape = _full(level)
     page_axes, page_shape = level.keyframe.axes, tuple(level.keyframe.shape)
     n_lead = len(axes) - len(page_axes)
     simple = (
@@ -136,7 +143,7 @@ class ArrayTable(SeriesPlanes):
     """A level whose pages are no planes (volumes, pages of several axes): read at once, kept in memory."""
 
     def __init__(self, file: OpenTiff, level: Any) -> None:
-        axes, shape = level.get_axes(False), tuple(level.get_shape(False))
+        axes, shape = _full(level)
         self._samples_last = "S" in axes
         lead = [i for i, axis in enumerate(axes) if axis not in "YXS"]
         if "Y" not in axes or "X" not in axes:
@@ -165,7 +172,7 @@ class ArrayTable(SeriesPlanes):
 
     def plane(self, t: int, c: int, z: int) -> Plane:
         """A plane whose only tile comes out of memory."""
-        shape = self._level.get_shape(False)
+        _, shape = _full(self._level)
         size_y, size_x = shape[self._axes[0]], shape[self._axes[1]]
         samples = shape[self._axes[2]] if self._samples_last else 1
         number = int(self._order[t, c, z])

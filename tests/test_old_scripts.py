@@ -202,3 +202,13 @@ def test_home_folder_is_expanded(make, image, monkeypatch):
     monkeypatch.setenv("HOME", str(path.parent))
     with BioReader("~/image.ome.tif") as br:
         assert br._file_path == path.resolve()
+
+
+def test_a_url_reads_as_the_file_does(tmp_path, image, http_server):
+    pytest.importorskip("aiohttp")
+    write_ome(tmp_path / "image.ome.tif", image)
+    url = f"{http_server(tmp_path).url}/image.ome.tif"
+    with BioReader(url) as br, pickle.loads(pickle.dumps(br)) as twin:
+        np.testing.assert_array_equal(br[:, :, 1, 2, 1], image[1, 2, 1])
+        np.testing.assert_array_equal(twin[3:9], br[3:9])
+        assert br._file_path == url and "image.ome.tif" in repr(br)

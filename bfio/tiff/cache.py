@@ -11,6 +11,8 @@ import numpy as np
 
 __all__ = ["Lease", "TileCache"]
 
+_MAX_SLOTS = 1 << 15  # 128 MiB of 64 x 64 bytes; tiles of a few pixels would need lists longer than the image
+
 
 class Lease:
     """Slots that one read uses; nobody overwrites them until it is released."""
@@ -36,7 +38,7 @@ class TileCache:
 
     def __init__(self, nbytes: int, slot_nbytes: int) -> None:
         self.slot_nbytes = slot_nbytes
-        self._n_slots = nbytes // slot_nbytes if slot_nbytes else 0
+        self._n_slots = min(nbytes // slot_nbytes, _MAX_SLOTS) if slot_nbytes else 0
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._reset()

@@ -210,7 +210,7 @@ def read_by_map(file: tifffile.TiffFile, found: PlaneMap) -> np.ndarray:
 
 
 def series_as_tcz(file: tifffile.TiffFile) -> np.ndarray:
-    series = file.series[0]
+    series = (file.series(squeeze=False) if callable(file.series) else file.series)[0]  # callable from 2026.11 on
     assert series.kind == "ome"
     axes = series.get_axes(squeeze=False) if hasattr(series, "get_axes") else series.axes
     data = series.asarray(squeeze=False)

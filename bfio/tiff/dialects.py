@@ -27,7 +27,10 @@ PAGE_AXES = ("YX", "YXS", "SYX")
 def dialect_images(file: OpenTiff) -> list[TiffImage]:
     """All series of a file as tifffile sees them."""
     with file.pages.parsing() as parsed:
-        series = list(parsed.series)
+        series = parsed.series
+        if callable(series):  # from tifffile 2026.11 on; uncalled, it hides the axes of length 1
+            series = series(squeeze=False)
+        series = list(series)
     images = []
     for entry in series:
         with file.pages.parsing():
@@ -47,7 +50,7 @@ def _image(file: OpenTiff, series: Any, index: int) -> TiffImage | None:
 
 
 def _full(level: Any) -> tuple[str, tuple[int, ...]]:
-    """Axes and shape with the axes of length 1. tifffile kept a squeezed state beside it, and by default, until 2026."""
+    """Axes and shape with the axes of length 1; older tifffiles show a series without them unless asked."""
     if hasattr(level, "get_axes"):
         return level.get_axes(False), tuple(level.get_shape(False))
     return level.axes, tuple(level.shape)

@@ -24,7 +24,7 @@ cdef enum:
 # An entry is (position << 16) | length; the position counts from the start of the output, and is outside
 # of it for the 256 strings of one byte, which stand in `bytes`.
 cdef struct Table:
-    uint64_t entries[N_CODES + 1]
+    uint64_t entries[N_CODES]
     uint8_t bytes[256 + SHORT]
 
 # Between codes: `pending` is the highest code that may come; its string is what the last code wrote, plus one
@@ -125,7 +125,7 @@ cdef int step(Decoder* at) noexcept nogil:
         at.out = at.dst_stop
         return TOO_LONG
     at.bit += at.width
-    if at.pending < N_CODES:
+    if at.pending < N_CODES - 1:
         at.pending += 1
         at.table.entries[at.pending] = <uint64_t> (at.out - at.dst) << 16 | (length + 1)
         grow(at)
@@ -260,7 +260,7 @@ cdef void start(
     at.fits = -(<int64_t> 1 << 47) <= singles < (<int64_t> 1 << 47) - 256
     at.table.entries[CLEAR] = NO_STRING
     at.table.entries[END] = NO_STRING
-    at.pending = N_CODES
+    at.pending = N_CODES - 1
     clear(at)
 
 

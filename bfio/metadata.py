@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Channel", "Length", "Level", "Series"]
+__all__ = ["Channel", "Description", "Length", "Level", "Series", "SeriesStorage", "Storage"]
 
 Length = tuple[float | None, str]
 """A physical size: value (or None where unknown) and the unit's symbol as OME-XML writes it, such as ``"µm"``."""
@@ -60,3 +60,32 @@ class Series:
     def shape(self) -> tuple[int, int, int, int, int]:
         """Full-resolution shape in the order T, C (samples counted), Z, Y, X."""
         return (self.size_t, self.size_c * self.samples, self.size_z, self.size_y, self.size_x)
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How one level is stored: names of the codec and of the predictor, and the tiles as they are in the file."""
+
+    compression: str
+    predictor: str = "none"
+    tile_shape: tuple[int, int] = (0, 0)
+    strips: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesStorage:
+    """How one series is stored; ``dimension_order`` is that of the planes in the file, such as ``"XYCZT"``."""
+
+    levels: tuple[Storage, ...]
+    dialect: str | None = None
+    dimension_order: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a file is, for people: nothing of it is needed to read pixels."""
+
+    format: str
+    byte_order: str
+    nbytes: int
+    series: tuple[SeriesStorage, ...]

@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 
-from bfio.metadata import Channel, Level, Series
+from bfio.metadata import Channel, Description, Level, Series, SeriesStorage, Storage
 
 
 def make_series(array, index=0, *, samples=1, n_levels=1, **changes):
@@ -56,6 +56,10 @@ class FakeBackend:
         if rescale is not None:
             picked = picked * rescale[0] + rescale[1]
         out[...] = saturated(picked, out.dtype)
+
+    def describe(self):
+        storage = (SeriesStorage((Storage("none"),) * len(info.levels)) for info in self.series)
+        return Description("array", "little", 0, tuple(storage))
 
     def ome_xml(self):
         return self.xml

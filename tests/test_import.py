@@ -27,6 +27,7 @@ LAYERS = (
     ("reader", "writer"),
     ("_imread", "convert"),
     ("bfio", "__init__", "cli"),
+    ("__main__",),
 )
 """Rooms from the ground up. A folder is one room here; below, a folder's files may import each other."""
 

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from bfio.metadata import Series
+from bfio.metadata import Description, Series
 from bfio.selection import Box
 
 __all__ = ["ReaderBackend"]
@@ -40,6 +40,10 @@ class ReaderBackend(Protocol):
         rescale : tuple of float or None
             Scale and offset: ``value * scale + offset`` is stored.
         """
+        ...
+
+    def describe(self) -> Description:
+        """Format, byte order, size, and how each series is stored; for people, so it may cost a little."""
         ...
 
     def ome_xml(self) -> str | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from bfio.byteio import open_source
 from bfio.limits import Limits
-from bfio.metadata import Series
+from bfio.metadata import Description, Series
 from bfio.selection import Box
 from bfio.tiff.reader import TiffReader
 
@@ -63,6 +63,10 @@ class OmeTiffReader:
     def read(self, series: int, level: int, box: Box, out: np.ndarray, rescale: tuple[float, float] | None) -> None:
         """Fill ``out`` with the pixels of a box; see :class:`bfio.backends.base.ReaderBackend`."""
         self._reader.read(series, level, box, out, rescale)
+
+    def describe(self) -> Description:
+        """What the file is, and how its images are stored."""
+        return self._reader.describe()
 
     def ome_xml(self) -> str | None:
         """The OME-XML in the file, if any."""

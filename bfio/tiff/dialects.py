@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ __all__ = ["dialect_images"]
 
 PAGE_AXES = ("YX", "YXS", "SYX")
 """How one page may end the axes of a series."""
+
+_DIALECTS = {"generic": None, "uniform": None, "imagej": "ImageJ", "shaped": "tifffile"}
+"""Names of tifffile's kinds of series, where people say otherwise; None for no dialect."""
 
 
 def dialect_images(file: OpenTiff) -> list[TiffImage]:
@@ -46,7 +50,7 @@ def _image(file: OpenTiff, series: Any, index: int) -> TiffImage | None:
     tables = [_table(file, level) for level in series.levels]
     firsts = [table.first() for table in tables]
     info = tables[0].info(index)
-    return TiffImage(with_pixels_of(info, firsts), tables)
+    return TiffImage(with_pixels_of(info, firsts), tables, _DIALECTS.get(series.kind, series.kind.upper()))
 
 
 def _full(level: Any) -> tuple[str, tuple[int, ...]]:
@@ -196,7 +200,9 @@ class ArrayTable(SeriesPlanes):
             return lambda _data, _tile: planes[number]
 
         one = np.ones(1, np.uint64)
-        return Plane(self._file.source, layout, number, one, one, decoder)
+        page = self._level.keyframe
+        stored = replace(layout, compression=int(page.compression), predictor=int(page.predictor))
+        return Plane(self._file.source, layout, number, one, one, decoder, stored)
 
 
 def _physical_sizes(file: OpenTiff, level: Any) -> tuple[Length, Length, Length]:

@@ -103,7 +103,7 @@ class OpenTiff:
             found = self.pages.page(page, index) if isinstance(page, int) else page
             return self.pages.decoder(found)
 
-        return Plane(self.source, layout, index, offsets, byte_counts, decoder)
+        return Plane(self.source, layout, index, offsets, byte_counts, decoder, stored)
 
     def close(self) -> None:
         """Close the file; twice is once."""

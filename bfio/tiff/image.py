@@ -25,6 +25,8 @@ class TiffImage:
 
     info: Series
     levels: Sequence[PlaneTable]
+    dialect: str | None = None
+    dimension_order: str | None = None
 
 
 def level_of(plane: Plane) -> Level:

@@ -121,7 +121,8 @@ def _image(
     )
     firsts = [first, *_smaller(file, ifd, first)]
     tables = [OmePlanes(files, planes, level) for level in range(len(firsts))]
-    return TiffImage(with_pixels_of(info, firsts), tables), planes.ifd.size
+    described = TiffImage(with_pixels_of(info, firsts), tables, "OME", pixels.dimension_order)
+    return described, planes.ifd.size
 
 
 def _first_ifd(files: FileSet, planes: PlaneMap) -> tuple[OpenTiff, int] | None:

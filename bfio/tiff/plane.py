@@ -26,7 +26,8 @@ class Plane:
 
     ``offsets`` and ``byte_counts`` have one entry per tile, row-major; with planar samples those of the first
     sample come first. Byte count 0 is a sparse tile. ``decoder`` makes tifffile's decoder of the plane: the only one
-    for ``Route.PAGE``, else the second opinion on tiles that the kernels refuse.
+    for ``Route.PAGE``, else the second opinion on tiles that the kernels refuse. ``stored`` is the layout in the file
+    where `layout` was cut anew.
     """
 
     source: Source
@@ -35,6 +36,7 @@ class Plane:
     offsets: np.ndarray
     byte_counts: np.ndarray
     decoder: Callable[[], TileDecoder]
+    stored: Layout | None = None
 
 
 def fit_segments(

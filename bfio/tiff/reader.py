@@ -14,10 +14,12 @@ from bfio.byteio import Source, open_source
 from bfio.enums import Tag
 from bfio.errors import FormatError
 from bfio.limits import Limits
+from bfio.metadata import Description
 from bfio.omexml import FileRef, OmeDocument
 from bfio.selection import Box
 from bfio.tiff.batch import Place, Rescale, batches
 from bfio.tiff.decode import TileReader
+from bfio.tiff.describe import describe
 from bfio.tiff.dialects import dialect_images
 from bfio.tiff.file import OpenTiff
 from bfio.tiff.image import TiffImage
@@ -167,6 +169,10 @@ class TiffReader:
                 f"{plane.source.path}: plane {position} (t, c, z) has (Y, X, samples, dtype) {found}, "
                 f"but the level has {wanted}"
             )
+
+    def describe(self) -> Description:
+        """What the file is, and how its images are stored."""
+        return describe(self._file, self.images)
 
     def ome_xml(self) -> str | None:
         """The OME-XML of the file or its companion, as it stands there."""

@@ -12,6 +12,7 @@ from _tilecodec import decode as _decode
 from _tilecodec.ifd import RECORD_NBYTES, read_ifds
 from _tilecodec.ifd import walk as walk_ifds
 from _tilecodec.offsets import read_values
+from _tilecodec.plan import plan_plane
 from _tilecodec.window import CAN_READ
 
 from .errors import BfioError, FormatError, LimitError, UnsupportedError
@@ -28,6 +29,7 @@ __all__ = [
     "failure",
     "has_decompressor",
     "kinds",
+    "plan_plane",
     "read_ifds",
     "read_values",
     "reason",

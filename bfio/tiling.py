@@ -1,46 +1,49 @@
-"""Grid arithmetic: how a selection of one axis falls on the tiles of that axis."""
+"""Grid arithmetic: how many tiles an image has, and how many of them a selection touches."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["AxisCuts", "cut_axis"]
+__all__ = ["Grid", "tiles_hit"]
 
 
-class AxisCuts(NamedTuple):
-    """One entry per tile that holds selected indices; all int64 arrays of one length.
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Tiles of one plane: image size and tile size in pixels. Strips are tiles of full width, the last one short."""
 
-    ``tile`` is the tile's index along the axis, ``start`` the first selected index counted from the tile's
-    origin, ``count`` how many are selected, ``dst`` the position of the first in the output.
-    """
+    size_y: int
+    size_x: int
+    tile_rows: int
+    tile_cols: int
+    strips: bool = False
 
-    tile: np.ndarray
-    start: np.ndarray
-    count: np.ndarray
-    dst: np.ndarray
+    @property
+    def tiles_down(self) -> int:
+        """Number of tiles along Y."""
+        return -(-self.size_y // self.tile_rows)
+
+    @property
+    def tiles_across(self) -> int:
+        """Number of tiles along X."""
+        return -(-self.size_x // self.tile_cols)
+
+    @property
+    def n_tiles(self) -> int:
+        """Number of tiles of one plane (of one sample, where samples are stored apart)."""
+        return self.tiles_down * self.tiles_across
+
+    def encoded_rows(self, tile_row: np.ndarray) -> np.ndarray:
+        """Rows that are stored in tiles of these positions along Y; only the last strip has fewer."""
+        rows = np.full(tile_row.shape, self.tile_rows, dtype=np.int64)
+        if self.strips:
+            np.minimum(rows, self.size_y - tile_row * self.tile_rows, out=rows)
+        return rows
 
 
-def cut_axis(selected: range, tile_size: int) -> AxisCuts:
-    """Cut a range of indices (positive step) at the borders of tiles.
-
-    Parameters
-    ----------
-    selected : range
-        Indices along the axis, within the image; not empty.
-    tile_size : int
-        Length of a tile along the axis.
-    """
-    first, last, step = selected[0], selected[-1], selected.step
-    tile = np.arange(first // tile_size, last // tile_size + 1, dtype=np.int64)
-    origin = tile * tile_size
-    # position in the selection of the first index at or after each tile's origin, and after its end
-    begin = np.maximum(-((first - origin) // step), 0)
-    end = np.minimum(-((first - origin - tile_size) // step), len(selected))
-    count = end - begin
-    start = first + begin * step - origin
-    if step > tile_size:
-        hit = count > 0
-        tile, start, count, begin = tile[hit], start[hit], count[hit], begin[hit]
-    return AxisCuts(tile, start, count, begin)
+def tiles_hit(selected: range, tile_size: int) -> int:
+    """Number of tiles along one axis that hold a selected index (positive step, not empty)."""
+    if selected.step > tile_size:
+        return len(selected)
+    return selected[-1] // tile_size - selected[0] // tile_size + 1

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from bfio import _kernels
-from bfio.plan import FORMAT, PlaneCut, cut_plane, plan_tasks
+from bfio.plan import FORMAT, plan_planes
 from bfio.tiff.layout import Layout
 from bfio.tiff.plane import Plane
 
@@ -46,69 +46,96 @@ class Batch:
     rescale: Rescale
 
     @cached_property
-    def cut(self) -> PlaneCut:
-        """The rectangles, the same on each plane."""
-        return cut_plane(self.layout.grid, self.y, self.x)
-
-    @cached_property
-    def tile_table(self) -> np.ndarray:
-        """Index of each task's tile in its IFD, shape (n_planes, n_tasks of a plane)."""
-        first = np.zeros(len(self.planes), np.int64)
-        if self.layout.planar:
-            first += [place.first_sample * self.layout.grid.n_tiles for place in self.places]
-        return first[:, None] + self.cut.tile
-
     def tasks(self) -> np.ndarray:
         """One task per tile and plane."""
-        table = self.tile_table
-        offsets = np.stack([plane.offsets[tiles] for plane, tiles in zip(self.planes, table, strict=True)])
-        counts = np.stack([plane.byte_counts[tiles] for plane, tiles in zip(self.planes, table, strict=True)])
-        t_stride, c_stride, z_stride, y_stride, x_stride = self.out.strides
-        dst = np.array([p.t * t_stride + p.c * c_stride + p.z * z_stride for p in self.places], np.int64)
-        return plan_tasks(self.cut, offsets, counts, dst, y_stride, x_stride)
+        t_stride, c_stride, z_stride = self.out.strides[:3]
+        n_tiles = self.layout.grid.n_tiles if self.layout.planar else 0
+        return plan_planes(
+            self.layout.grid,
+            self.y,
+            self.x,
+            [
+                (
+                    plane.offsets,
+                    plane.byte_counts,
+                    place.first_sample * n_tiles,
+                    place.t * t_stride + place.c * c_stride + place.z * z_stride,
+                )
+                for plane, place in zip(self.planes, self.places, strict=True)
+            ],
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the output that this batch fills."""
+        pixels = len(self.planes) * len(self.y) * len(self.x)
+        return pixels * self.places[0].n_samples * self.out.dtype.itemsize
 
     def tile_format(self, compression: int | None = None) -> np.ndarray:
         """How the kernels decode this batch; ``compression`` replaces the layout's."""
-        layout, place = self.layout, self.places[0]
-        form = np.zeros(1, FORMAT)
-        form["cols"] = layout.grid.tile_cols
-        form["samples"] = layout.tile_samples
-        form["first_sample"] = 0 if layout.planar else place.first_sample
-        form["n_samples"] = place.n_samples
-        form["y_step"], form["x_step"] = self.y.step, self.x.step
-        form["compression"] = layout.compression if compression is None else compression
-        form["predictor"] = layout.predictor
-        form["item_size"], form["swap_size"] = layout.dtype.itemsize, layout.swap_size
-        form["src_kind"], form["dst_kind"] = _kernels.kinds(layout.dtype, self.out.dtype)
-        if self.rescale is not None:
-            form["rescale"], form["scale"], form["offset"] = 1, *self.rescale
-        fill = np.zeros(1, self.out.dtype)
-        _kernels.convert(np.full(1, layout.nodata, layout.dtype), fill, self.rescale)
-        form["fill"][0, : fill.nbytes] = fill.view(np.uint8)
-        return form
-
-    def window(self, task: int) -> tuple[tuple[slice, slice], np.ndarray]:
-        """Rows and columns of a task in its tile, and the output's view (rows, columns, samples) for them."""
-        plane, rest = divmod(task, self.cut.n_tasks)
-        row, col = divmod(rest, self.cut.x.tile.size)
-        place, y, x = self.places[plane], self.cut.y, self.cut.x
-        inside = tuple(
-            slice(int(cuts.start[i]), int(cuts.start[i] + (cuts.count[i] - 1) * step + 1), step)
-            for cuts, i, step in ((y, row, self.y.step), (x, col, self.x.step))
+        place = self.places[0]
+        return _tile_format(
+            self.layout,
+            0 if self.layout.planar else place.first_sample,
+            place.n_samples,
+            self.y.step if len(self.y) > 1 else 1,
+            self.x.step if len(self.x) > 1 else 1,
+            self.out.dtype,
+            self.rescale,
+            self.layout.compression if compression is None else compression,
         )
+
+    def window(self, index: int) -> tuple[tuple[slice, slice], np.ndarray]:
+        """Rows and columns of a task in its tile, and the output's view (rows, columns, samples) for them."""
+        task = self.tasks[index]
+        place = self.places[task["plane"]]
+        inside = tuple(
+            slice(int(task[first]), int(task[first]) + (int(task[count]) - 1) * step + 1, step)
+            for first, count, step in (("y0", "rows", self.y.step), ("x0", "n_cols", self.x.step))
+        )
+        y_dst, x_dst = int(task["y_dst"]), int(task["x_dst"])
         target = self.out[
             place.t,
             place.c : place.c + place.n_samples,
             place.z,
-            y.dst[row] : y.dst[row] + y.count[row],
-            x.dst[col] : x.dst[col] + x.count[col],
+            y_dst : y_dst + int(task["rows"]),
+            x_dst : x_dst + int(task["n_cols"]),
         ]
         return (inside[0], inside[1]), target.transpose(1, 2, 0)
 
-    def locate(self, task: int) -> tuple[Plane, int]:
+    def locate(self, index: int) -> tuple[Plane, int]:
         """Plane and tile index of a task."""
-        plane = task // self.cut.n_tasks
-        return self.planes[plane], int(self.tile_table[plane, task % self.cut.n_tasks])
+        task = self.tasks[index]
+        return self.planes[task["plane"]], int(task["tile"])
+
+
+@lru_cache(maxsize=256)
+def _tile_format(
+    layout: Layout,
+    first_sample: int,
+    n_samples: int,
+    y_step: int,
+    x_step: int,
+    out_dtype: np.dtype,
+    rescale: Rescale,
+    compression: int,
+) -> np.ndarray:
+    """One record of :data:`bfio.plan.FORMAT`, read-only."""
+    form = np.zeros(1, FORMAT)
+    form["cols"] = layout.grid.tile_cols
+    form["samples"] = layout.tile_samples
+    form["first_sample"], form["n_samples"] = first_sample, n_samples
+    form["y_step"], form["x_step"] = y_step, x_step
+    form["compression"], form["predictor"] = compression, layout.predictor
+    form["item_size"], form["swap_size"] = layout.dtype.itemsize, layout.swap_size
+    form["src_kind"], form["dst_kind"] = _kernels.kinds(layout.dtype, out_dtype)
+    if rescale is not None:
+        form["rescale"], form["scale"], form["offset"] = 1, *rescale
+    fill = np.zeros(1, out_dtype)
+    _kernels.convert(np.full(1, layout.nodata, layout.dtype), fill, rescale)
+    form["fill"][0, : fill.nbytes] = fill.view(np.uint8)
+    form.flags.writeable = False
+    return form
 
 
 def _key(plane: Plane, place: Place) -> tuple[int, Layout, int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
@@ -54,20 +54,29 @@ class TileCache:
         """Tiles that fit."""
         return self._n_slots
 
-    def lease(self, keys: list[Hashable]) -> tuple[Lease, list[tuple[int, bool]]]:
-        """Slots for the tiles of one read.
-
-        Returns
-        -------
-        (lease, slots)
-            ``slots[i] = (byte offset in the slab or -1, whether it holds the tile already)``.
-        """
+    def lease(self) -> Lease:
+        """Begin a read; :meth:`release` must follow."""
         if self._pid != os.getpid():  # a fork may have come in the middle of another thread's read
             self._lock, self._pid = threading.Lock(), os.getpid()
             self._reset()
+        return Lease(self._slab)
+
+    def place(self, lease: Lease, keys: Sequence[Hashable]) -> list[tuple[int, bool]]:
+        """Slots for tiles of a read.
+
+        Returns
+        -------
+        list of (offset, hit)
+            Byte offset in the lease's slab, or -1 where no slot is free; and whether it holds the tile already.
+        """
         with self._lock:
-            lease = Lease(self._slab)
-            return lease, [self._acquire(key, lease) for key in keys]
+            if lease.slab is not self._slab:
+                return [(-1, False)] * len(keys)
+            return [self._acquire(key, lease) for key in keys]
+
+    def holds(self, key: Hashable) -> bool:
+        """Whether a tile is there at the moment."""
+        return key in self._slot_of
 
     def _acquire(self, key: Hashable, lease: Lease) -> tuple[int, bool]:
         slot = self._slot_of.get(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from bfio.tiff.batch import Batch
 from bfio.tiff.cache import Lease, TileCache
 from bfio.tiff.layout import BYTE_CODECS, Route
 from bfio.tiff.pages import foreign_errors
+from bfio.tiff.readahead import Readahead, place_in_cache
 
 __all__ = ["TileReader"]
 
@@ -53,6 +54,7 @@ class TileReader:
         self._limits = limits
         self._cache_nbytes = cache_nbytes
         self._cache: TileCache | None = None
+        self._readahead = Readahead()
 
     def run(self, batch: Batch) -> None:
         """Decode all tiles of a batch into its output.
@@ -74,20 +76,24 @@ class TileReader:
     # -- the kernels ------------------------------------------------------------------------------------------------
 
     def _run_kernel(self, batch: Batch) -> None:
-        tasks = batch.tasks()
-        source = batch.planes[0].source
-        lease = self._lease(batch, tasks)
+        tasks, source = batch.tasks, batch.planes[0].source
+        leased = self._lease(batch)
+        if leased is None:
+            with source.descriptor() as fd:
+                self._decode_from(fd, batch, tasks, None)
+            return
+        cache, lease, tasks = leased
         good = False
         try:
-            slab = lease[1].slab if lease else None
             with source.descriptor() as fd:
-                if fd >= 0:
-                    good = self._decode(batch, tasks, fd, None, slab, 0)
-                else:
-                    good = self._fetch_and_decode(batch, tasks, slab)
+                good = self._decode_from(fd, batch, tasks, lease.slab)
         finally:
-            if lease:
-                lease[0].release(lease[1], good)
+            cache.release(lease, good)
+
+    def _decode_from(self, fd: int, batch: Batch, tasks: np.ndarray, slab: np.ndarray | None) -> bool:
+        if fd >= 0:
+            return self._decode(batch, tasks, fd, None, slab, 0)
+        return self._fetch_and_decode(batch, tasks, slab)
 
     def _fetch_and_decode(self, batch: Batch, tasks: np.ndarray, slab: np.ndarray | None) -> bool:
         """Hand the kernels the encoded bytes, a bounded part of the tasks at a time; see ``_decode``."""
@@ -97,7 +103,7 @@ class TileReader:
         bound = np.uint64(2 * batch.layout.tile_nbytes + (1 << 16))
         part = np.cumsum(np.minimum(nbytes, bound), dtype=np.uint64) // np.uint64(FETCH_NBYTES)
         for first, stop in _runs(part):
-            few = tasks[first:stop]
+            few = tasks[first:stop].copy()
             wanted = np.minimum(nbytes[first:stop], bound)
             arena, few["offset"] = source.fetch(few["offset"], wanted)
             good &= self._decode(batch, few, -1, arena, slab, first)
@@ -128,33 +134,27 @@ class TileReader:
 
     def _n_jobs(self, batch: Batch, tasks: np.ndarray) -> int:
         """Threads that this much work is worth."""
-        if len(tasks) == 1:
+        n_tasks = len(tasks)
+        if n_tasks == 1:
             return 1
         layout = batch.layout
-        raw = layout.compression == Compression.NONE
-        if raw:
-            nbytes = int((tasks["rows"].astype(np.int64) * tasks["n_cols"]).sum()) * layout.dtype.itemsize
-        else:
-            nbytes = len(tasks) * layout.tile_nbytes
-        return max(1, min(len(tasks), nbytes // (RAW_SHARE if raw else CODED_SHARE)))
+        if layout.compression == Compression.NONE:
+            return max(1, min(n_tasks, batch.nbytes // RAW_SHARE))
+        n_tasks -= int(tasks["ready"].sum())
+        return max(1, min(n_tasks, n_tasks * layout.tile_nbytes // CODED_SHARE))
 
     # -- the cache --------------------------------------------------------------------------------------------------
 
-    def _lease(self, batch: Batch, tasks: np.ndarray) -> tuple[TileCache, Lease] | None:
+    def _lease(self, batch: Batch) -> tuple[TileCache, Lease, np.ndarray] | None:
         """Give tasks of a small compressed read their slots; large reads would only flush the cache."""
-        layout = batch.layout
-        nbytes = len(tasks) * layout.tile_nbytes
-        if layout.compression == Compression.NONE or nbytes > self._cache_nbytes // 4:
+        tasks, layout = batch.tasks, batch.layout
+        if layout.compression == Compression.NONE or len(tasks) * layout.tile_nbytes > self._cache_nbytes // 4:
             return None
-        stored = np.flatnonzero(tasks["nbytes"])
-        keys: list[Hashable] = [
-            (batch.planes[i // batch.cut.n_tasks].source, tasks["offset"].item(i), layout) for i in stored.tolist()
-        ]
         cache = self._cache_for(layout.tile_nbytes)
-        lease, slots = cache.lease(keys)
-        tasks["slot"][stored] = [slot for slot, _ in slots]
-        tasks["ready"][stored] = [hit for _, hit in slots]
-        return cache, lease
+        lease = cache.lease()
+        place_in_cache(cache, lease, batch, tasks)
+        tasks = self._readahead.extended(cache, lease, batch, tasks, self._workers.n)
+        return cache, lease, tasks
 
     def _cache_for(self, tile_nbytes: int) -> TileCache:
         """The cache, remade when tiles of a very different size come up (one slab, so that its bound holds)."""
@@ -168,7 +168,7 @@ class TileReader:
     def _run_each(self, batch: Batch) -> None:
         """Tile by tile through imagecodecs or tifffile, which drop the GIL themselves."""
         decode = self._unpacker(batch) if batch.layout.route is Route.BYTES else self._pager(batch)
-        n_tasks = len(batch.planes) * batch.cut.n_tasks
+        n_tasks = len(batch.tasks)
         indices = iter(range(n_tasks))
         lock = threading.Lock()
         stopped = threading.Event()
@@ -190,7 +190,7 @@ class TileReader:
         name = BYTE_CODECS[Compression(batch.layout.compression)]
         decompress = getattr(imagecodecs, name)
         form = batch.tile_format(Compression.NONE)
-        tasks = batch.tasks()
+        tasks = batch.tasks
 
         def decode(index: int) -> None:
             task = tasks[index : index + 1].copy()

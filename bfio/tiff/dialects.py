@@ -12,11 +12,11 @@ import numpy as np
 from bfio.enums import Compression, Predictor
 from bfio.errors import FormatError, LimitError
 from bfio.metadata import Channel, Length, Series
-from bfio.plan import Grid
+from bfio.tiling import Grid
 from bfio.tiff.file import OpenTiff
 from bfio.tiff.image import PlaneTable, TiffImage, with_pixels_of
 from bfio.tiff.layout import Layout, Route
-from bfio.tiff.plane import Plane
+from bfio.tiff.plane import Plane, PlaneMemo
 from bfio.tiff.resolution import pixel_size
 
 __all__ = ["dialect_images"]
@@ -134,6 +134,7 @@ class PageTable(SeriesPlanes):
 
     def __init__(self, file: OpenTiff, level: Any, axes: str, shape: Sequence[int]) -> None:
         self._order, sizes = _lead_order(axes, shape)
+        self._planes = PlaneMemo()
         super().__init__(file, level, sizes)
 
     def plane(self, t: int, c: int, z: int) -> Plane | None:
@@ -143,7 +144,7 @@ class PageTable(SeriesPlanes):
             page = self._level[number]
             if page is None or len(page.dataoffsets) == 0:
                 return None
-            return self._file.plane_of_page(page, number)
+            return self._planes.get(number, lambda: self._file.plane_of_page(page, number))
 
 
 class ArrayTable(SeriesPlanes):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Hashable
 
 import numpy as np
@@ -14,7 +13,7 @@ from bfio.tiff import header as tiff_header
 from bfio.tiff.ifd import STRUCTURE_NBYTES, IfdChain
 from bfio.tiff.layout import Layout, Route, layout_of_page, layout_of_record
 from bfio.tiff.pages import PageFile, TileDecoder
-from bfio.tiff.plane import Plane, fit_segments, merge_raw_strips
+from bfio.tiff.plane import Plane, PlaneMemo, fit_segments, merge_raw_strips
 from bfio.tiff.tags import TagValue, read_tags
 
 __all__ = ["OpenTiff"]
@@ -38,7 +37,8 @@ class OpenTiff:
         self.chain = IfdChain(source, self.header, limits)
         self.pages = PageFile(source)
         self._layouts: dict[Hashable, Layout | None] = {}
-        self._lock = threading.Lock()
+        self._interned: dict[Layout, Layout] = {}
+        self._planes = PlaneMemo()
 
     def tags(self, offset: int | None = None) -> dict[int, TagValue]:
         """All tags of the IFD at an offset; by default the first one."""
@@ -47,8 +47,8 @@ class OpenTiff:
         return read_tags(self.source, offset, self.header, self.limits)
 
     def plane(self, index: int) -> Plane:
-        """The plane of the IFD at a position of the main chain."""
-        return self.plane_of(self.chain.record(index), index)
+        """The plane of the IFD at a position of the main chain; the last few are kept."""
+        return self._planes.get(index, lambda: self.plane_of(self.chain.record(index), index))
 
     def sub_plane(self, index: int, level: int) -> Plane:
         """The plane of a SubIFD: ``level`` counts from 1 for the first child of the IFD at ``index``."""
@@ -85,6 +85,7 @@ class OpenTiff:
         keyframe = page.keyframe  # type: ignore[attr-defined]
         layout = layout_of_page(keyframe)
         layout.check(self.path, self.limits)
+        layout = self._interned.setdefault(layout, layout)
         offsets = np.asarray(page.dataoffsets, np.uint64)  # type: ignore[attr-defined]
         byte_counts = np.asarray(page.databytecounts, np.uint64)  # type: ignore[attr-defined]
         return self._plane(layout, index, offsets, byte_counts, page)
@@ -96,9 +97,10 @@ class OpenTiff:
         stored = layout
         if layout.route is not Route.PAGE:
             layout, offsets, byte_counts = merge_raw_strips(layout, offsets, byte_counts)
+            layout = self._interned.setdefault(layout, layout)
 
         def decoder() -> TileDecoder:
-            if layout is not stored:
+            if layout.grid != stored.grid:
                 raise FormatError("the uncompressed pixels reach past the end of the file")
             found = self.pages.page(page, index) if isinstance(page, int) else page
             return self.pages.decoder(found)

@@ -13,7 +13,7 @@ from bfio._kernels import has_decompressor
 from bfio.enums import Compression, FillOrder, Photometric, PlanarConfiguration, Predictor, SampleFormat
 from bfio.errors import FormatError, LimitError
 from bfio.limits import Limits
-from bfio.plan import Grid
+from bfio.tiling import Grid
 
 __all__ = ["Layout", "Route", "layout_of_page", "layout_of_record"]
 

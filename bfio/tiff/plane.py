@@ -10,11 +10,11 @@ import numpy as np
 from bfio.byteio import Source
 from bfio.enums import Compression, Predictor
 from bfio.errors import FormatError
-from bfio.plan import Grid
+from bfio.tiling import Grid
 from bfio.tiff.layout import Layout, Route
 from bfio.tiff.pages import TileDecoder
 
-__all__ = ["Plane", "fit_segments", "merge_raw_strips"]
+__all__ = ["Plane", "PlaneMemo", "fit_segments", "merge_raw_strips"]
 
 RAW_STRIP_NBYTES = 1 << 20
 """Uncompressed strips that lie side by side are cut anew into strips of about this size."""
@@ -37,6 +37,27 @@ class Plane:
     byte_counts: np.ndarray
     decoder: Callable[[], TileDecoder]
     stored: Layout | None = None
+
+
+class PlaneMemo:
+    """The planes read last, so that small reads do not gather their tile tables again; a few MB at most."""
+
+    MAX_PLANES = 64
+    MAX_TILES = 1 << 16
+
+    def __init__(self) -> None:
+        self._planes: dict[int, Plane] = {}
+
+    def get(self, index: int, make: Callable[[], Plane]) -> Plane:
+        """The plane of an index, made if it is not at hand."""
+        plane = self._planes.get(index)
+        if plane is None:
+            plane = make()
+            if plane.offsets.size <= self.MAX_TILES:
+                if len(self._planes) >= self.MAX_PLANES:
+                    self._planes = {}
+                self._planes[index] = plane
+        return plane
 
 
 def fit_segments(

@@ -104,30 +104,39 @@ cdef int _check_task(const job* j, const tile_task* t) noexcept nogil:
     cdef const tile_format* f = j.format
     cdef const target* out = &j.out
     cdef int64_t low, high
-    if t.rows == 0 or t.n_cols == 0 or t.y0 >= t.tile_rows or t.x0 >= f.cols:
+    if t.tile_rows == 0 or t.tile_rows > MAX_TILE_NBYTES // j.row_nbytes:
+        return BAD_TASK
+    if t.slot >= 0:
+        if t.tile_rows * j.row_nbytes > j.slab_nbytes or (
+                <size_t>t.slot > j.slab_nbytes - t.tile_rows * j.row_nbytes):
+            return BAD_TASK
+    elif t.ready:
+        return BAD_TASK
+    if t.rows == 0:
+        return OK if t.slot >= 0 and t.nbytes > 0 else BAD_TASK
+    if t.n_cols == 0 or t.y0 >= t.tile_rows or t.x0 >= f.cols:
         return BAD_TASK
     if <uint64_t>(t.rows - 1) * f.y_step > t.tile_rows - 1 - t.y0:
         return BAD_TASK
     if <uint64_t>(t.n_cols - 1) * f.x_step > f.cols - 1 - t.x0:
         return BAD_TASK
-    if t.tile_rows > MAX_TILE_NBYTES // j.row_nbytes:
+    if t.y_dst >= out.rows or t.rows > out.rows - t.y_dst or t.x_dst >= out.cols or t.n_cols > out.cols - t.x_dst:
         return BAD_TASK
-    if t.slot >= 0 and (
-            t.tile_rows * j.row_nbytes > j.slab_nbytes or
-            <size_t>t.slot > j.slab_nbytes - t.tile_rows * j.row_nbytes):
+    if f.n_samples > out.channels:
         return BAD_TASK
-    if t.slot < 0 and t.ready:
-        return BAD_TASK
-    # each factor is bounded by the output's own shape, so the products stay within its extent
-    if t.rows > out.rows or t.n_cols > out.cols or f.n_samples > out.channels:
-        return BAD_TASK
+    # the rectangle lies in a whole plane of the output, so only the plane's place is left to check
     low = high = 0
-    _stretch((t.rows - 1) * out.step.row, &low, &high)
-    _stretch((t.n_cols - 1) * out.step.col, &low, &high)
+    _stretch((out.rows - 1) * out.step.row, &low, &high)
+    _stretch((out.cols - 1) * out.step.col, &low, &high)
     _stretch(<int64_t>(f.n_samples - 1) * out.step.sample, &low, &high)
-    if t.dst < out.lo - low or t.dst > out.hi - <int64_t>out.item_size - high:
+    if t.plane_dst < out.lo - low or t.plane_dst > out.hi - <int64_t>out.item_size - high:
         return BAD_TASK
     return OK
+
+
+cdef uint8_t* _place(const job* j, const tile_task* t) noexcept nogil:
+    """Where the first item of the rectangle goes."""
+    return j.out.data + t.plane_dst + t.y_dst * j.out.step.row + t.x_dst * j.out.step.col
 
 
 cdef void _stretch(int64_t reach, int64_t* low, int64_t* high) noexcept nogil:
@@ -143,7 +152,7 @@ cdef int _emit(const job* j, const tile_task* t, const uint8_t* first, size_t ro
     cdef const tile_format* f = j.format
     cdef strides src
     cdef extent n
-    cdef uint8_t* dst = j.out.data + t.dst + <int64_t>skipped * j.out.step.row
+    cdef uint8_t* dst = _place(j, t) + <int64_t>skipped * j.out.step.row
     src.row = row_nbytes * f.y_step
     src.col = j.pixel_nbytes * f.x_step
     src.sample = f.item_size
@@ -163,7 +172,7 @@ cdef int _emit_tile(const job* j, const tile_task* t, const uint8_t* tile) noexc
 cdef int _fill(const job* j, const tile_task* t) noexcept nogil:
     cdef extent n
     n.rows, n.cols, n.samples = t.rows, t.n_cols, j.format.n_samples
-    return fill_strided(j.out.data + t.dst, &j.out.step, &n, j.format.fill, j.out.item_size)
+    return fill_strided(_place(j, t), &j.out.step, &n, j.format.fill, j.out.item_size)
 
 
 cdef bint _pixels_adjacent(const job* j) noexcept nogil:
@@ -233,7 +242,7 @@ cdef int _copy_raw(job* j, const tile_task* t) noexcept nogil:
         return TOO_SHORT
     if f.swap_size <= 1 and _pixels_adjacent(j) and f.y_step == 1 and t.x0 == 0 and t.n_cols == f.cols and (
             t.rows == 1 or j.out.step.row == <int64_t>j.row_nbytes):
-        return _read(j, t.offset + t.y0 * j.row_nbytes, t.rows * j.row_nbytes, j.out.data + t.dst)
+        return _read(j, t.offset + t.y0 * j.row_nbytes, t.rows * j.row_nbytes, _place(j, t))
     if j.row_nbytes >= NARROW_ROW and <uint64_t>t.n_cols * f.x_step <= f.cols // 4:
         return _copy_raw_narrow(j, t, row_step)
     if per_chunk < 1:
@@ -308,7 +317,7 @@ cdef int _decode(job* j, const tile_task* t) noexcept nogil:
     if status != OK:
         return status
     if direct:
-        tile = j.out.data + t.dst
+        tile = _place(j, t)
     elif t.slot >= 0:
         tile = j.slab + t.slot
     else:
@@ -320,7 +329,7 @@ cdef int _decode(job* j, const tile_task* t) noexcept nogil:
     status = j.decompress(&j.codec, src, nbytes, tile, tile_nbytes)
     if status == OK:
         status = _undo(j, tile + first_row * j.row_nbytes, n_rows)
-    if status == OK and not direct:
+    if status == OK and not direct and t.rows > 0:
         status = _emit_tile(j, t, tile)
     return status
 
@@ -329,6 +338,8 @@ cdef int _run_task(job* j, const tile_task* t) noexcept nogil:
     cdef int status = _check_task(j, t)
     if status != OK:
         return status
+    if t.ready and t.rows == 0:
+        return OK
     if t.ready:
         return _emit_tile(j, t, j.slab + t.slot)
     if t.nbytes == 0:

@@ -24,10 +24,14 @@ cdef packed struct tile_task:        # where: one tile cut with one rectangle
     uint64_t offset                  # encoded bytes in the file, or in the bytes handed in
     uint64_t nbytes                  # 0: sparse, the rectangle is filled
     int64_t slot                     # place of the decoded tile in the cache; -1: not cached
-    int64_t dst                      # byte offset in the output of the rectangle's first item
+    int64_t plane_dst                # byte offset in the output of the plane's first item
+    uint64_t tile                    # index of the tile in its IFD, and of the plane in the plan:
+    uint32_t plane                   # not for the kernels, but for whoever explains a failure
     uint32_t tile_rows               # rows that are encoded in this tile
     uint32_t y0                      # rectangle in the tile: first row and pixel ...
     uint32_t x0
-    uint32_t rows                    # ... and how many are copied (after stepping)
+    uint32_t rows                    # ... how many are copied (after stepping; 0 rows: only into the slot) ...
     uint32_t n_cols
+    uint32_t y_dst                   # ... and the rectangle's place in the plane of the output
+    uint32_t x_dst
     uint32_t ready                   # 1: the slot already holds the decoded tile

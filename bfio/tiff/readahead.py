@@ -1,0 +1,107 @@
+"""Tiles that idle workers decode ahead into the cache: neighbours of those that a small read had to decode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bfio.plan import NO_SLOT
+from bfio.tiff.batch import Batch
+from bfio.tiff.cache import Lease, TileCache
+
+__all__ = ["Readahead", "place_in_cache"]
+
+Key = tuple[int, int, int]
+
+TRIAL = 8
+"""Tiles that are decoded ahead before their use is known."""
+
+
+def _key(batch: Batch, plane: int, offset: int) -> Key:
+    """What a cached tile is known by: file, position and layout."""
+    return id(batch.planes[plane].source), offset, id(batch.layout)
+
+
+def place_in_cache(cache: TileCache, lease: Lease, batch: Batch, tasks: np.ndarray) -> None:
+    """Give each task that is not sparse its slot, and mark those whose tile is there."""
+    stored = np.flatnonzero(tasks["nbytes"])
+    planes, offsets = tasks["plane"][stored].tolist(), tasks["offset"][stored].tolist()
+    slots = cache.place(lease, [_key(batch, plane, offset) for plane, offset in zip(planes, offsets, strict=True)])
+    tasks["slot"][stored] = [slot for slot, _ in slots]
+    tasks["ready"][stored] = [hit for _, hit in slots]
+
+
+class Readahead:
+    """Decides which neighbours are worth decoding, and stops when too few of them are asked for.
+
+    A read of one compressed tile leaves all workers but one idle. They decode as many neighbours as the read decodes
+    tiles, at most one each: the next ones of a scan, or those nearest to the rectangle. It goes on as long as every
+    second tile decoded ahead is used.
+    """
+
+    def __init__(self) -> None:
+        self._ahead: set[Key] = set()
+        self._n_decoded = 0
+        self._n_used = 0
+
+    def extended(
+        self, cache: TileCache, lease: Lease, batch: Batch, tasks: np.ndarray, n_workers: int
+    ) -> np.ndarray:
+        """The tasks, and behind them those of tiles decoded ahead (``rows`` 0: only into their slots)."""
+        self._count_used(batch, tasks)
+        missed = np.flatnonzero((tasks["ready"] == 0) & (tasks["slot"] != NO_SLOT))
+        n_idle = min(n_workers - len(missed), len(missed))
+        if n_idle < 1 or self._n_decoded > 2 * self._n_used + TRIAL:
+            return tasks
+        taken = set(tasks["tile"].tolist())
+        ahead: list[np.void] = []
+        for index in missed.tolist():
+            for tile in _neighbours(batch, tasks[index]):
+                if len(ahead) < n_idle and tile not in taken:
+                    taken.add(tile)
+                    ahead.extend(self._task(cache, lease, batch, tasks[index], tile))
+        return np.concatenate([tasks, np.array(ahead, tasks.dtype)]) if ahead else tasks
+
+    def _count_used(self, batch: Batch, tasks: np.ndarray) -> None:
+        if self._ahead:
+            hits = tasks[tasks["ready"] == 1]
+            used = {_key(batch, *at) for at in zip(hits["plane"].tolist(), hits["offset"].tolist(), strict=True)}
+            self._n_used += len(self._ahead & used)
+            self._ahead -= used
+
+    def _task(self, cache: TileCache, lease: Lease, batch: Batch, model: np.void, tile: int) -> Iterator[np.void]:
+        """A task that decodes a tile into its slot; none if it is sparse, cached, or there is no slot."""
+        plane = batch.planes[model["plane"]]
+        offset, nbytes = int(plane.offsets[tile]), int(plane.byte_counts[tile])
+        key = _key(batch, int(model["plane"]), offset)
+        if not nbytes or cache.holds(key):
+            return
+        ((slot, hit),) = cache.place(lease, [key])
+        if slot == NO_SLOT or hit:
+            return
+        task = model.copy()
+        grid = batch.layout.grid
+        row = tile % grid.n_tiles // grid.tiles_across
+        task["offset"], task["nbytes"], task["slot"], task["tile"] = offset, nbytes, slot, tile
+        task["rows"], task["tile_rows"] = 0, grid.encoded_rows(np.array([row]))[0]
+        self._ahead.add(key)
+        self._n_decoded += 1
+        yield task
+
+
+def _neighbours(batch: Batch, task: np.void) -> Iterator[int]:
+    """Tiles beside that of a task, the one nearest to its rectangle first; of equals, the next of a scan."""
+    grid = batch.layout.grid
+    first, place = divmod(int(task["tile"]), grid.n_tiles)
+    row, col = divmod(place, grid.tiles_across)
+    y0, x0 = int(task["y0"]), int(task["x0"])
+    gaps = [
+        (grid.tile_cols - x0 - int(task["n_cols"]) * batch.x.step, 0, row, col + 1),
+        (grid.tile_rows - y0 - int(task["rows"]) * batch.y.step, 1, row + 1, col),
+        (x0, 2, row, col - 1),
+        (y0, 3, row - 1, col),
+    ]
+    for _, _, r, c in sorted(gaps):
+        if 0 <= r < grid.tiles_down and 0 <= c < grid.tiles_across:
+            yield first * grid.n_tiles + r * grid.tiles_across + c

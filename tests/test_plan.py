@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bfio.plan import FORMAT, NO_SLOT, TASK, Grid, cut_plane, plan_tasks
+from bfio import _kernels
+from bfio.plan import FORMAT, NO_SLOT, TASK, plan_planes, tasks_per_plane
+from bfio.tiling import Grid
 
 
 @st.composite
@@ -27,30 +29,32 @@ def cases(draw):
     return Grid(size_y, size_x, tile_rows, tile_cols, strips), y, x
 
 
-def tables(grid, cut, n_planes):
-    """Offsets and byte counts that name plane and tile, so that they are known again in the tasks."""
-    planes = np.arange(n_planes, dtype=np.uint64)[:, None]
-    offsets = planes * np.uint64(grid.n_tiles) + cut.tile.astype(np.uint64)
-    return offsets, offsets + np.uint64(1000)
+def tables(grid, n_planes, first_tile=0):
+    """Per plane: offsets and byte counts that name plane and tile, so that they are known again in the tasks."""
+    n_entries = first_tile + grid.n_tiles
+    numbers = np.arange(n_planes * n_entries, dtype=np.uint64).reshape(n_planes, n_entries)
+    return [(row, row + np.uint64(1000)) for row in numbers]
 
 
-def run(tasks, grid, form, shape):
+def plan(grid, y, x, plane_dst, first_tile=0):
+    """Tasks of planes that begin at these bytes of the output."""
+    planes = [(*table, first_tile, int(dst)) for table, dst in zip(tables(grid, len(plane_dst), first_tile), plane_dst)]
+    return plan_planes(grid, y, x, planes)
+
+
+def run(tasks, grid, steps, shape):
     """What kernels would do with a plan: linear pixel index of plane and image into an int64 output; and the cover."""
     out, cover = np.full(shape, -1, np.int64), np.zeros(shape, int)
-    y_stride, x_stride = out.strides[-2:]
     for task in tasks:
-        plane, tile = divmod(int(task["offset"]), grid.n_tiles)
-        tile_y, tile_x = divmod(tile, grid.tiles_across)
-        rows = int(task["y0"]) + form[0] * np.arange(task["rows"])
-        cols = int(task["x0"]) + form[1] * np.arange(task["n_cols"])
+        tile_y, tile_x = divmod(int(task["tile"]), grid.tiles_across)
+        rows = int(task["y0"]) + steps[0] * np.arange(task["rows"])
+        cols = int(task["x0"]) + steps[1] * np.arange(task["n_cols"])
         assert rows[-1] < task["tile_rows"] and cols[-1] < grid.tile_cols
         y, x = tile_y * grid.tile_rows + rows, tile_x * grid.tile_cols + cols
-        values = (plane * grid.size_y + y[:, None]) * grid.size_x + x
-        for i in range(len(rows)):
-            first = int(task["dst"]) + i * y_stride
-            places = (first + np.arange(len(cols)) * x_stride) // out.itemsize
-            out.reshape(-1)[places] = values[i]
-            cover.reshape(-1)[places] += 1
+        y_dst, x_dst = int(task["y_dst"]), int(task["x_dst"])
+        place = (task["plane"], slice(y_dst, y_dst + len(rows)), slice(x_dst, x_dst + len(cols)))
+        out[place] = (int(task["plane"]) * grid.size_y + y[:, None]) * grid.size_x + x
+        cover[place] += 1
     return out, cover
 
 
@@ -58,68 +62,81 @@ def run(tasks, grid, form, shape):
 @given(cases(), st.integers(1, 4))
 def test_plan_gives_the_selected_pixels_and_each_once(case, n_planes):
     grid, y, x = case
-    cut = cut_plane(grid, y, x)
     shape = (n_planes, len(y), len(x))
     image = np.arange(n_planes * grid.size_y * grid.size_x).reshape(n_planes, grid.size_y, grid.size_x)
-    strides = np.empty(shape, np.int64).strides
-    tasks = plan_tasks(cut, *tables(grid, cut, n_planes), np.arange(n_planes) * strides[0], *strides[1:])
-    out, cover = run(tasks, grid, (y.step, x.step), shape)
+    out, cover = run(plan(grid, y, x, np.zeros(n_planes)), grid, (y.step, x.step), shape)
     assert (cover == 1).all()
     assert np.array_equal(out, image[np.ix_(range(n_planes), y, x)])
 
 
-@given(cases())
-def test_byte_counts_go_with_their_offsets(case):
+@given(cases(), st.integers(0, 5))
+def test_offsets_and_byte_counts_are_those_of_plane_and_tile(case, first_tile):
     grid, y, x = case
-    cut = cut_plane(grid, y, x)
-    tasks = plan_tasks(cut, *tables(grid, cut, 2), np.zeros(2, np.int64), 8, 8)
+    tasks = plan(grid, y, x, [0, 0], first_tile)
     assert tasks.dtype == TASK
-    assert len(tasks) == 2 * cut.n_tasks
+    assert len(tasks) == 2 * tasks_per_plane(grid, y, x)
+    assert (tasks["tile"] >= first_tile).all() and (tasks["tile"] < first_tile + grid.n_tiles).all()
+    assert (tasks["offset"] == tasks["plane"] * np.uint64(first_tile + grid.n_tiles) + tasks["tile"]).all()
     assert (tasks["nbytes"] == tasks["offset"] + np.uint64(1000)).all()
     assert (tasks["slot"] == NO_SLOT).all()
     assert not tasks["ready"].any()
 
 
-@given(cases())
-def test_negative_strides_run_backwards(case):
+@given(cases(), st.lists(st.integers(-(2**50), 2**50), min_size=1, max_size=4))
+def test_every_task_knows_where_its_plane_begins(case, plane_dst):
     grid, y, x = case
-    cut = cut_plane(grid, y, x)
-    offsets = tables(grid, cut, 1)
-    forward = plan_tasks(cut, *offsets, np.zeros(1, np.int64), 100, 2)["dst"]
-    backward = plan_tasks(cut, *offsets, np.array([7]), -100, -2)["dst"]
-    assert np.array_equal(backward, 7 - forward)
-
-
-@given(cases())
-def test_encoded_rows(case):
-    grid, _, _ = case
-    rows = grid.encoded_rows(np.arange(grid.tiles_down))
-    assert (rows[:-1] == grid.tile_rows).all()
-    if grid.strips:
-        assert rows.sum() == grid.size_y and (rows > 0).all()
-    else:
-        assert rows[-1] == grid.tile_rows
-
-
-@pytest.mark.parametrize(
-    ("grid", "n_tiles"),
-    [(Grid(1, 1, 16, 16), 1), (Grid(16, 17, 16, 16), 2), (Grid(33, 33, 16, 16), 9), (Grid(10, 5, 3, 5, True), 4)],
-)
-def test_number_of_tiles(grid, n_tiles):
-    assert grid.n_tiles == n_tiles == cut_plane(grid, range(grid.size_y), range(grid.size_x)).n_tasks
+    tasks = plan(grid, y, x, plane_dst)
+    assert (tasks["plane_dst"] == np.repeat(plane_dst, tasks_per_plane(grid, y, x))).all()
 
 
 def test_only_touched_tiles_are_planned():
-    cut = cut_plane(Grid(4096, 4096, 256, 256), range(255, 257), range(300, 400))
-    assert cut.tile.tolist() == [1, 17]
+    tasks = plan(Grid(4096, 4096, 256, 256), range(255, 257), range(300, 400), [0])
+    assert tasks["tile"].tolist() == [1, 17]
 
 
-def test_offsets_of_huge_files_and_outputs():
-    cut = cut_plane(Grid(32, 32, 32, 32), range(32), range(32))
-    tasks = plan_tasks(cut, np.array([[2**63 + 5]], np.uint64), np.array([[2**40]], np.uint64), np.array([2**50]), 1, 1)
-    assert tasks["offset"][0] == 2**63 + 5 and tasks["nbytes"][0] == 2**40 and tasks["dst"][0] == 2**50
+def test_tiles_between_the_steps_are_left_out():
+    tasks = plan(Grid(1000, 16, 10, 16), range(5, 1000, 300), range(16), [0])
+    assert tasks["tile"].tolist() == [0, 30, 60, 90]
+    assert tasks["y0"].tolist() == [5, 5, 5, 5]
+    assert tasks["y_dst"].tolist() == [0, 1, 2, 3]
+
+
+def test_offsets_of_huge_files():
+    planes = [(np.array([2**63 + 5], np.uint64), np.array([2**40], np.uint64), 0, 2**50)]
+    (task,) = plan_planes(Grid(32, 32, 32, 32), range(32), range(32), planes)
+    assert task["offset"] == 2**63 + 5 and task["nbytes"] == 2**40 and task["plane_dst"] == 2**50
+
+
+def door(**changes):
+    """The kernel's arguments for a plane of 64 x 64 in tiles of 16, one of them replaced."""
+    arguments = {
+        "tasks": np.zeros(16, TASK).view("u1"), "first_task": 0, "plane": 0, "offsets": np.ones(16, "u8"),
+        "byte_counts": np.ones(16, "u8"), "first_tile": 0, "plane_dst": 0, "size_y": 64, "tile_rows": 16,
+        "tile_cols": 16, "tiles_across": 4, "strips": False, "y_start": 0, "y_step": 1, "y_count": 64, "x_start": 0,
+        "x_step": 1, "x_count": 64,
+    }  # fmt: skip
+    return _kernels.plan_plane(**arguments | changes)
+
+
+def test_the_kernel_fills_all_tasks():
+    assert door() == 16
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tasks": np.zeros(15, TASK).view("u1")}, {"tasks": np.zeros(0, "u1")}, {"first_task": 1}, {"first_task": -1},
+        {"offsets": np.ones(15, "u8")}, {"byte_counts": np.ones(15, "u8")}, {"offsets": np.ones(0, "u8")},
+        {"first_tile": 1}, {"first_tile": -1}, {"tile_rows": 0}, {"tile_cols": -4}, {"tiles_across": 0}, {"y_step": 0},
+        {"x_step": -1}, {"y_count": 0}, {"x_count": 65}, {"y_count": 2**62}, {"x_start": 2**62}, {"x_start": 1},
+        {"x_step": 2**62}, {"strips": True, "size_y": 63}, {"y_start": 2**63 - 1},
+    ],
+)  # fmt: skip
+def test_the_kernel_refuses_what_does_not_fit(change):
+    with pytest.raises(ValueError, match="."):
+        door(**change)
 
 
 def test_records_are_packed_as_the_kernels_have_them():
     assert FORMAT.itemsize == 6 * 4 + 2 * 2 + 5 + 2 * 8 + 16
-    assert TASK.itemsize == 4 * 8 + 6 * 4
+    assert TASK.itemsize == 5 * 8 + 9 * 4

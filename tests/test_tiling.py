@@ -1,11 +1,11 @@
-"""Selections of one axis cut at the borders of tiles, against a loop over all indices."""
+"""Grids, and the number of tiles that a selection touches, against a loop over all indices."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bfio.tiling import cut_axis
+from bfio.tiling import Grid, tiles_hit
 
 
 @st.composite
@@ -16,58 +16,26 @@ def selections(draw):
     return range(start, stop, draw(st.integers(1, 40))), draw(st.integers(1, 50))
 
 
-def reference(selected, tile_size):
-    """Tile -> its selected indices and their positions in the output."""
-    tiles = {}
-    for position, index in enumerate(selected):
-        tiles.setdefault(index // tile_size, []).append((index % tile_size, position))
-    return tiles
-
-
 @given(selections())
-def test_cuts_are_those_of_a_loop(case):
+def test_tiles_hit_are_those_of_a_loop(case):
     selected, tile_size = case
-    cuts = cut_axis(selected, tile_size)
-    wanted = reference(selected, tile_size)
-    assert cuts.tile.tolist() == list(wanted)
-    assert cuts.start.tolist() == [inside[0][0] for inside in wanted.values()]
-    assert cuts.count.tolist() == [len(inside) for inside in wanted.values()]
-    assert cuts.dst.tolist() == [inside[0][1] for inside in wanted.values()]
+    assert tiles_hit(selected, tile_size) == len({index // tile_size for index in selected})
 
 
-@given(selections())
-def test_every_index_is_covered_once_and_lies_in_its_tile(case):
-    selected, tile_size = case
-    covered = np.zeros(len(selected), int)
-    for tile, start, count, dst in zip(*cut_axis(selected, tile_size), strict=True):
-        assert count > 0
-        inside = start + selected.step * np.arange(count)
-        assert inside[0] >= 0 and inside[-1] < tile_size
-        assert (tile * tile_size + inside == np.array(selected)[dst : dst + count]).all()
-        covered[dst : dst + count] += 1
-    assert (covered == 1).all()
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 40), st.integers(1, 40), st.booleans())
+def test_encoded_rows(size_y, size_x, tile_rows, tile_cols, strips):
+    grid = Grid(size_y, size_x, tile_rows, tile_cols, strips)
+    rows = grid.encoded_rows(np.arange(grid.tiles_down))
+    assert (rows[:-1] == grid.tile_rows).all()
+    if strips:
+        assert rows.sum() == size_y and (rows > 0).all()
+    else:
+        assert rows[-1] == tile_rows
 
 
-@given(selections())
-def test_arrays_are_int64_of_one_length(case):
-    cuts = cut_axis(*case)
-    assert {array.dtype for array in cuts} == {np.dtype(np.int64)}
-    assert len({array.shape for array in cuts}) == 1
-
-
-@pytest.mark.parametrize("index", [0, 15, 16, 47, 10**12, 2**40 + 1])
-def test_one_index(index):
-    cuts = cut_axis(range(index, index + 1), 16)
-    assert [array.tolist() for array in cuts] == [[index // 16], [index % 16], [1], [0]]
-
-
-def test_tiles_between_the_steps_are_left_out():
-    cuts = cut_axis(range(5, 1000, 300), 10)
-    assert cuts.tile.tolist() == [0, 30, 60, 90]
-    assert cuts.start.tolist() == [5, 5, 5, 5]
-    assert cuts.dst.tolist() == [0, 1, 2, 3]
-
-
-def test_one_large_tile_takes_all():
-    cuts = cut_axis(range(3, 100, 7), 1 << 40)
-    assert [array.tolist() for array in cuts] == [[0], [3], [14], [0]]
+@pytest.mark.parametrize(
+    ("grid", "n_tiles"),
+    [(Grid(1, 1, 16, 16), 1), (Grid(16, 17, 16, 16), 2), (Grid(33, 33, 16, 16), 9), (Grid(10, 5, 3, 5, True), 4)],
+)
+def test_number_of_tiles(grid, n_tiles):
+    assert grid.n_tiles == n_tiles

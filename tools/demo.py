@@ -84,7 +84,8 @@ def main() -> None:
     OUTPUT.mkdir(exist_ok=True)
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else sample()
     say(f"bfio info {path}")
-    subprocess.run([Path(sys.executable).with_name("bfio"), "info", path], check=True)
+    if subprocess.run([Path(sys.executable).with_name("bfio"), "info", path], check=False).returncode:
+        raise SystemExit(1)
     show_reads(path)
     write_thumbnail(path)
     print(f"Done: bfio {bfio.__version__} read {path}; look at {OUTPUT / 'thumbnail.png'}.")

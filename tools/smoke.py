@@ -1,8 +1,10 @@
 """Does an installed bfio work? Write small TIFFs with tifffile, one for each codec, and read them back.
 
-Needs nothing but bfio and its dependencies: ``python smoke.py``.
+Needs nothing but bfio and its dependencies: ``python smoke.py [--native]``. With ``--native`` it also fails where the
+kernels were built without libdeflate or zstd.
 """
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,9 @@ def main() -> None:
         check(Path(folder, "big.tif"), image.astype(">f4"), bigtiff=True, byteorder=">", tile=(16, 16))
         print("BigTIFF, big-endian float32: ok")
     bfio.show_versions()
+    if "--native" in sys.argv:
+        lacking = [name for name, version in bfio.versions().items() if "(native)" in name and not version]
+        assert not lacking, f"built without {lacking}"
 
 
 if __name__ == "__main__":

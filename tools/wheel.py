@@ -79,8 +79,11 @@ def check_elsewhere(wheel: Path) -> None:
         python = make_environment(folder / "env")
         run(python, "--version")
         run(python, "-m", "pip", "install", "-q", "--only-binary", ":all:", wheel, cwd=folder)
+        probe = ["pkg-config", "--exists", "libdeflate", "libzstd"]
+        linked = shutil.which(probe[0]) and subprocess.run(probe, check=False).returncode == 0
+        native = ["--native"] if linked else []
         smoke = shutil.copy(ROOT / "tools" / "smoke.py", folder)
-        run(python, "-W", "error", smoke, cwd=folder)
+        run(python, "-W", "error", smoke, *native, cwd=folder)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ _OVERSAMPLING = 4
 _MAX_CHANNELS = 8
 _CARD_SIZE = 256
 _MAX_CARD_PIXELS = 1 << 28  # a larger level takes seconds to decode, too long for a notebook's echo
+_MAX_FEW_BITS = 31  # 8-bit RGB that stays below was stored with fewer bits, and would look black
 _PERCENTILES = (0.5, 99.5)
 _COLORS = (
     (0, 255, 0),
@@ -53,7 +54,7 @@ def thumbnail(backend: ReaderBackend, series: Series, size: int) -> np.ndarray:
     -------
     numpy.ndarray
         uint8, (Y, X) for one channel, else (Y, X, 3): RGB as it is, other channels added up in their colours.
-        Contrast is stretched between percentiles, save for 8-bit RGB.
+        Contrast is stretched between percentiles, save for 8-bit RGB, of which 1 to 5 bits become 8.
     """
     if size < 1:
         raise UsageError(f"size must be at least 1, not {size}")
@@ -77,7 +78,7 @@ def level_for(series: Series, size: int) -> int:
 
 
 def _plane(backend: ReaderBackend, series: Series, level: int, c: int, size: int) -> np.ndarray:
-    """One channel of the middle z as float32, its longer side at most `size`.
+    """One channel of the middle z as floats, its longer side at most `size`.
 
     Reads every n-th pixel, so that the memory depends on `size` and not on the image, and takes means of what was read.
     """
@@ -89,17 +90,20 @@ def _plane(backend: ReaderBackend, series: Series, level: int, c: int, size: int
         backend.read(series.index, level, box, pixels, None)
     plane = pixels[0, 0, 0]
     with np.errstate(all="ignore"):  # NaN, infinities and huge doubles are an image's right
-        plane = (np.abs(plane) if plane.dtype.kind == "c" else plane).astype(np.float32)
-        return _shrunk(plane, -(-max(plane.shape) // size))
+        exact = np.float32 if plane.dtype.itemsize < 4 else np.float64
+        return _shrunk((np.abs(plane) if plane.dtype.kind == "c" else plane).astype(exact), size)
 
 
-def _shrunk(plane: np.ndarray, factor: int) -> np.ndarray:
-    """Means over squares of `factor` pixels; those at the far edges may be smaller."""
-    if factor <= 1:
+def _shrunk(plane: np.ndarray, size: int) -> np.ndarray:
+    """Means over rectangles of nearly equal size, so that the longer side becomes `size`."""
+    longer = max(plane.shape)
+    if longer <= size:
         return plane
     for axis in (0, 1):
-        starts = np.arange(0, plane.shape[axis], factor)
-        counts = np.diff(starts, append=plane.shape[axis]).astype(np.float32)
+        old = plane.shape[axis]
+        new = max(1, round(old * size / longer))
+        starts = np.arange(new) * old // new
+        counts = np.diff(starts, append=old).astype(plane.dtype)
         sums = np.add.reduceat(plane, starts, axis=axis)
         plane = sums / (counts[:, None] if axis == 0 else counts)
     return plane
@@ -122,7 +126,9 @@ def _stretched(values: np.ndarray) -> np.ndarray:
 
 def _rgb(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if dtype == np.uint8:
-        return np.asarray(np.rint(values), np.uint8)
+        peak = int(values.max(initial=0))
+        full = (1 << peak.bit_length()) - 1 if 0 < peak <= _MAX_FEW_BITS else 255
+        return np.asarray(np.rint(values * (255 / full)), np.uint8)
     return _to_uint8(_stretched(values))
 
 

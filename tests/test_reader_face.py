@@ -359,7 +359,7 @@ def test_thumbnail_takes_the_smallest_level_that_is_large_enough():
     backend = FakeBackend(sample_image(y=400, x=300), n_levels=4)
     picture = BioReader._from_backend(backend).thumbnail(60)
     assert backend.requests[0][1] == 2
-    assert picture.dtype == np.uint8 and picture.shape == (50, 38)
+    assert picture.dtype == np.uint8 and picture.shape == (60, 45)
     assert picture.min() == 0 and picture.max() == 255
 
 
@@ -369,6 +369,32 @@ def test_thumbnail_of_a_huge_level_reads_few_pixels():
     box = backend.requests[0][2]
     assert len(box.y) * len(box.x) < (8 * 32) ** 2 and box.z == (1,)
     assert max(picture.shape) <= 32
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"), [((400, 300), (60, 45)), ((61, 1), (60, 1)), ((1, 5000), (1, 60)), ((60, 9), (60, 9))]
+)
+def test_thumbnail_has_the_size_asked_for_and_keeps_the_proportions(shape, expected):
+    image = np.broadcast_to(np.linspace(0, 1, shape[0])[:, None] + np.linspace(0, 2, shape[1]), (1, 1, 1, *shape))
+    picture = reader_of(image).thumbnail(60)
+    assert picture.shape == expected
+    for axis in (0, 1):
+        assert (np.diff(picture.astype(int), axis=axis) >= 0).all()
+
+
+def test_thumbnail_of_rgb_with_few_bits_is_not_black():
+    for n_bits in range(1, 6):
+        image = np.array([0, 1, 2**n_bits - 1], np.uint8).reshape(1, 3, 1, 1, 1)
+        expected = [0, round(255 / (2**n_bits - 1)), 255]
+        assert reader_of(image, samples=3).thumbnail().ravel().tolist() == expected
+
+
+def test_thumbnail_keeps_contrast_of_large_numbers():
+    ramp = np.arange(256.0).reshape(1, 1, 1, 16, 16)
+    expected = reader_of(ramp).thumbnail()
+    assert expected.min() == 0 and expected.max() == 255
+    for image in (ramp * 1e300, ramp.astype(np.uint32) + 4_000_000_000):
+        np.testing.assert_allclose(reader_of(image).thumbnail().astype(int), expected, atol=1)
 
 
 def test_thumbnail_colours():

@@ -45,6 +45,13 @@ def sample() -> Path:
     return path
 
 
+def run_bfio(*arguments: str | Path) -> None:
+    """Run the command line as a user does."""
+    say(f"bfio {' '.join(map(str, arguments))}")
+    if subprocess.run([Path(sys.executable).with_name("bfio"), *arguments], check=False).returncode:
+        raise SystemExit(1)
+
+
 def timed(what: str, read: Callable[[], np.ndarray]) -> np.ndarray:
     """Run a read, print what came and how long it took."""
     start = time.perf_counter()
@@ -74,18 +81,15 @@ def show_reads(path: Path) -> None:
 
 def write_thumbnail(path: Path) -> None:
     with bfio.BioReader(path) as br:
-        thumbnail = timed("thumbnail", br.thumbnail)
+        timed("thumbnail", br.thumbnail)
     target = OUTPUT / "thumbnail.png"
-    target.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(thumbnail)))
-    say(f"wrote {target}")
+    run_bfio("thumbnail", path, target)
 
 
 def main() -> None:
     OUTPUT.mkdir(exist_ok=True)
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else sample()
-    say(f"bfio info {path}")
-    if subprocess.run([Path(sys.executable).with_name("bfio"), "info", path], check=False).returncode:
-        raise SystemExit(1)
+    run_bfio("info", path)
     show_reads(path)
     write_thumbnail(path)
     print(f"Done: bfio {bfio.__version__} read {path}; look at {OUTPUT / 'thumbnail.png'}.")

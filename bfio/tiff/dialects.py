@@ -12,12 +12,12 @@ import numpy as np
 from bfio.enums import Compression, Predictor
 from bfio.errors import FormatError, LimitError
 from bfio.metadata import Channel, Length, Series
-from bfio.tiling import Grid
 from bfio.tiff.file import OpenTiff
 from bfio.tiff.image import PlaneTable, TiffImage, with_pixels_of
 from bfio.tiff.layout import Layout, Route
 from bfio.tiff.plane import Plane, PlaneMemo
 from bfio.tiff.resolution import pixel_size
+from bfio.tiling import Grid
 
 __all__ = ["dialect_images"]
 

@@ -65,7 +65,7 @@ class OpenTiff:
         except KeyError:
             layout = layout_of_record(record, self.header.byte_order)
             if layout is not None:
-                layout.check(self.path, self.limits)
+                layout.check(self.path, self.limits, self.source.size)
             self._layouts[key] = layout
             return layout
 
@@ -84,7 +84,7 @@ class OpenTiff:
         """The plane that a page of tifffile describes."""
         keyframe = page.keyframe  # type: ignore[attr-defined]
         layout = layout_of_page(keyframe)
-        layout.check(self.path, self.limits)
+        layout.check(self.path, self.limits, self.source.size)
         layout = self._interned.setdefault(layout, layout)
         offsets = np.asarray(page.dataoffsets, np.uint64)  # type: ignore[attr-defined]
         byte_counts = np.asarray(page.databytecounts, np.uint64)  # type: ignore[attr-defined]
@@ -97,6 +97,7 @@ class OpenTiff:
         stored = layout
         if layout.route is not Route.PAGE:
             layout, offsets, byte_counts = merge_raw_strips(layout, offsets, byte_counts)
+            layout.check(self.path, self.limits)
             layout = self._interned.setdefault(layout, layout)
 
         def decoder() -> TileDecoder:

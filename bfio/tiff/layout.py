@@ -94,11 +94,20 @@ class Layout:
         """Decoded bytes of one whole tile."""
         return self.row_nbytes * self.grid.tile_rows
 
-    def check(self, path: str, limits: Limits) -> None:
-        """Refuse images without pixels and tiles beyond the limit, before anything is allocated."""
+    @property
+    def divisible(self) -> bool:
+        """Whether strips may be read in parts: their bytes are the pixels."""
+        raw = self.compression == Compression.NONE and self.predictor == Predictor.NONE
+        return raw and self.route is Route.KERNEL and self.grid.strips and not self.planar
+
+    def check(self, path: str, limits: Limits, file_nbytes: int = 0) -> None:
+        """Refuse images without pixels and tiles beyond the limit, before anything is allocated.
+
+        Strips that can be read in parts may be as large as a file of `file_nbytes`, which writes a plane as one strip.
+        """
         if self.grid.size_x < 1 or self.grid.size_y < 1 or self.samples < 1:
             raise FormatError(f"{path}: the image has no pixels ({self.grid.size_x} x {self.grid.size_y})")
-        if self.tile_nbytes > limits.tile_nbytes:
+        if self.tile_nbytes > max(limits.tile_nbytes, file_nbytes * self.divisible):
             kind = "strip" if self.grid.strips else "tile"
             raise LimitError(
                 f"{path}: one {kind} decodes to {self.tile_nbytes} bytes, more than Limits.tile_nbytes "

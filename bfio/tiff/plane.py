@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bfio.byteio import Source
-from bfio.enums import Compression, Predictor
+from bfio.enums import Compression
 from bfio.errors import FormatError
-from bfio.tiling import Grid
-from bfio.tiff.layout import Layout, Route
+from bfio.tiff.layout import Layout
 from bfio.tiff.pages import TileDecoder
+from bfio.tiling import Grid
 
 __all__ = ["Plane", "PlaneMemo", "fit_segments", "merge_raw_strips"]
 
@@ -89,14 +89,7 @@ def merge_raw_strips(
 ) -> tuple[Layout, np.ndarray, np.ndarray]:
     """Cut uncompressed strips that lie side by side anew, so that their size suits reading and not their writer."""
     grid = layout.grid
-    raw = (
-        layout.compression == Compression.NONE
-        and layout.predictor == Predictor.NONE
-        and layout.route is Route.KERNEL
-        and grid.strips
-        and not layout.planar
-    )
-    if not raw or not offsets[0]:
+    if not layout.divisible or not offsets[0]:
         return layout, offsets, byte_counts
     stored = grid.encoded_rows(np.arange(grid.tiles_down)).astype(np.uint64) * np.uint64(layout.row_nbytes)
     begin = offsets[0] + np.concatenate(([np.uint64(0)], np.cumsum(stored, dtype=np.uint64)[:-1]))

@@ -39,11 +39,11 @@ class TileCache:
     def __init__(self, nbytes: int, slot_nbytes: int) -> None:
         self.slot_nbytes = slot_nbytes
         self._n_slots = min(nbytes // slot_nbytes, _MAX_SLOTS) if slot_nbytes else 0
-        self._lock = threading.Lock()
-        self._pid = os.getpid()
+        self._locks: dict[int, threading.Lock] = {}  # by process: a fork copies a lock in its locked state
         self._reset()
 
     def _reset(self) -> None:
+        self._pid = os.getpid()
         self._slab = np.empty(self._n_slots * self.slot_nbytes, np.uint8)
         self._slot_of: OrderedDict[Hashable, int] = OrderedDict()
         self._free = list(range(self._n_slots))
@@ -56,10 +56,10 @@ class TileCache:
 
     def lease(self) -> Lease:
         """Begin a read; :meth:`release` must follow."""
-        if self._pid != os.getpid():  # a fork may have come in the middle of another thread's read
-            self._lock, self._pid = threading.Lock(), os.getpid()
-            self._reset()
-        return Lease(self._slab)
+        with self._lock():
+            if self._pid != os.getpid():  # a fork may have come in the middle of another thread's read
+                self._reset()
+            return Lease(self._slab)
 
     def place(self, lease: Lease, keys: Sequence[Hashable]) -> list[tuple[int, bool]]:
         """Slots for tiles of a read.
@@ -69,7 +69,7 @@ class TileCache:
         list of (offset, hit)
             Byte offset in the lease's slab, or -1 where no slot is free; and whether it holds the tile already.
         """
-        with self._lock:
+        with self._lock():
             if lease.slab is not self._slab:
                 return [(-1, False)] * len(keys)
             return [self._acquire(key, lease) for key in keys]
@@ -102,9 +102,9 @@ class TileCache:
 
     def release(self, lease: Lease, good: bool) -> None:
         """Give the slots back; ``good`` tells that all new ones were filled."""
-        if lease.slab is not self._slab:
-            return
-        with self._lock:
+        with self._lock():
+            if lease.slab is not self._slab:
+                return
             for slot in lease.held:
                 users = self._users[slot] - 1
                 if users:
@@ -119,6 +119,10 @@ class TileCache:
 
     def clear(self) -> None:
         """Drop all tiles and their memory; reads under way keep theirs."""
-        with self._lock:
+        with self._lock():
             self._n_slots = 0
             self._reset()
+
+    def _lock(self) -> threading.Lock:
+        """The lock of this process; made without a lock."""
+        return self._locks.setdefault(os.getpid(), threading.Lock())

@@ -1,4 +1,6 @@
-"""Plans without files: run in numpy on encoded tiles that hold the index of each pixel."""
+"""Plans without files: run in numpy on tiles that hold the index of each pixel."""
+
+import contextlib
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ def axes(draw):
     size = draw(st.integers(1, 60))
     start = draw(st.integers(0, size - 1))
     stop = draw(st.integers(start + 1, size))
-    return size, draw(st.integers(1, 24)), range(start, stop, draw(st.integers(1, 9)))
+    return size, draw(st.integers(1, 70)), range(start, stop, draw(st.integers(1, 20)))
 
 
 @st.composite
@@ -29,30 +31,28 @@ def cases(draw):
     return Grid(size_y, size_x, tile_rows, tile_cols, strips), y, x
 
 
-def tables(grid, n_planes, first_tile=0):
-    """Per plane: offsets and byte counts that name plane and tile, so that they are known again in the tasks."""
-    n_entries = first_tile + grid.n_tiles
-    numbers = np.arange(n_planes * n_entries, dtype=np.uint64).reshape(n_planes, n_entries)
-    return [(row, row + np.uint64(1000)) for row in numbers]
+def planes_of(grid, n_planes, first_tile=0, plane_stride=0):
+    """Tables whose offsets name plane and tile, so that they are known again in the tasks."""
+    tiles = np.arange(first_tile + grid.n_tiles, dtype=np.uint64)
+    return [
+        (tiles + np.uint64(1000 * plane), tiles + np.uint64(7), first_tile, plane * plane_stride)
+        for plane in range(n_planes)
+    ]
 
 
-def plan(grid, y, x, plane_dst, first_tile=0):
-    """Tasks of planes that begin at these bytes of the output."""
-    planes = [(*table, first_tile, int(dst)) for table, dst in zip(tables(grid, len(plane_dst), first_tile), plane_dst)]
-    return plan_planes(grid, y, x, planes)
-
-
-def run(tasks, grid, steps, shape):
-    """What kernels would do with a plan: linear pixel index of plane and image into an int64 output; and the cover."""
+def run(tasks, grid, y_step, x_step, shape):
+    """What kernels do with a plan: the pixel's index in the stack, and how often each output item is written."""
     out, cover = np.full(shape, -1, np.int64), np.zeros(shape, int)
     for task in tasks:
         tile_y, tile_x = divmod(int(task["tile"]), grid.tiles_across)
-        rows = int(task["y0"]) + steps[0] * np.arange(task["rows"])
-        cols = int(task["x0"]) + steps[1] * np.arange(task["n_cols"])
+        rows = int(task["y0"]) + y_step * np.arange(task["rows"])
+        cols = int(task["x0"]) + x_step * np.arange(task["n_cols"])
         assert rows[-1] < task["tile_rows"] and cols[-1] < grid.tile_cols
         y, x = tile_y * grid.tile_rows + rows, tile_x * grid.tile_cols + cols
+        plane, rest = divmod(int(task["plane_dst"]), out.strides[0])
+        assert rest == 0
         y_dst, x_dst = int(task["y_dst"]), int(task["x_dst"])
-        place = (task["plane"], slice(y_dst, y_dst + len(rows)), slice(x_dst, x_dst + len(cols)))
+        place = plane, slice(y_dst, y_dst + len(rows)), slice(x_dst, x_dst + len(cols))
         out[place] = (int(task["plane"]) * grid.size_y + y[:, None]) * grid.size_x + x
         cover[place] += 1
     return out, cover
@@ -64,79 +64,109 @@ def test_plan_gives_the_selected_pixels_and_each_once(case, n_planes):
     grid, y, x = case
     shape = (n_planes, len(y), len(x))
     image = np.arange(n_planes * grid.size_y * grid.size_x).reshape(n_planes, grid.size_y, grid.size_x)
-    out, cover = run(plan(grid, y, x, np.zeros(n_planes)), grid, (y.step, x.step), shape)
+    tasks = plan_planes(grid, y, x, planes_of(grid, n_planes, plane_stride=np.empty(shape, np.int64).strides[0]))
+    out, cover = run(tasks, grid, y.step, x.step, shape)
     assert (cover == 1).all()
     assert np.array_equal(out, image[np.ix_(range(n_planes), y, x)])
 
 
-@given(cases(), st.integers(0, 5))
-def test_offsets_and_byte_counts_are_those_of_plane_and_tile(case, first_tile):
+@given(cases(), st.integers(0, 40))
+def test_each_task_has_the_entries_of_its_tile(case, first_tile):
     grid, y, x = case
-    tasks = plan(grid, y, x, [0, 0], first_tile)
+    tasks = plan_planes(grid, y, x, planes_of(grid, 2, first_tile))
     assert tasks.dtype == TASK
     assert len(tasks) == 2 * tasks_per_plane(grid, y, x)
     assert (tasks["tile"] >= first_tile).all() and (tasks["tile"] < first_tile + grid.n_tiles).all()
-    assert (tasks["offset"] == tasks["plane"] * np.uint64(first_tile + grid.n_tiles) + tasks["tile"]).all()
-    assert (tasks["nbytes"] == tasks["offset"] + np.uint64(1000)).all()
+    assert (tasks["offset"] == tasks["tile"] + 1000 * tasks["plane"].astype(np.uint64)).all()
+    assert (tasks["nbytes"] == tasks["tile"] + np.uint64(7)).all()
     assert (tasks["slot"] == NO_SLOT).all()
     assert not tasks["ready"].any()
 
 
-@given(cases(), st.lists(st.integers(-(2**50), 2**50), min_size=1, max_size=4))
-def test_every_task_knows_where_its_plane_begins(case, plane_dst):
+@given(cases())
+def test_tasks_are_those_of_touched_tiles_in_order(case):
     grid, y, x = case
-    tasks = plan(grid, y, x, plane_dst)
-    assert (tasks["plane_dst"] == np.repeat(plane_dst, tasks_per_plane(grid, y, x))).all()
+    tiles = plan_planes(grid, y, x, planes_of(grid, 1))["tile"].tolist()
+    rows, cols = ({i // size for i in axis} for axis, size in ((y, grid.tile_rows), (x, grid.tile_cols)))
+    assert tiles == [row * grid.tiles_across + col for row in sorted(rows) for col in sorted(cols)]
 
 
-def test_only_touched_tiles_are_planned():
-    tasks = plan(Grid(4096, 4096, 256, 256), range(255, 257), range(300, 400), [0])
-    assert tasks["tile"].tolist() == [1, 17]
+@given(cases())
+def test_only_the_last_strip_has_fewer_rows(case):
+    grid, y, x = case
+    tasks = plan_planes(grid, y, x, planes_of(grid, 1))
+    rows = grid.encoded_rows(tasks["tile"].astype(np.int64) // grid.tiles_across)
+    assert np.array_equal(tasks["tile_rows"], rows)
 
 
-def test_tiles_between_the_steps_are_left_out():
-    tasks = plan(Grid(1000, 16, 10, 16), range(5, 1000, 300), range(16), [0])
-    assert tasks["tile"].tolist() == [0, 30, 60, 90]
-    assert tasks["y0"].tolist() == [5, 5, 5, 5]
-    assert tasks["y_dst"].tolist() == [0, 1, 2, 3]
+def test_huge_offsets_and_places():
+    grid = Grid(32, 32, 32, 32)
+    tables = np.array([2**63 + 5], np.uint64), np.array([2**40], np.uint64), 0, -(2**50)
+    (task,) = plan_planes(grid, range(32), range(32), [tables])
+    assert (task["offset"], task["nbytes"], task["plane_dst"]) == (2**63 + 5, 2**40, -(2**50))
 
 
-def test_offsets_of_huge_files():
-    planes = [(np.array([2**63 + 5], np.uint64), np.array([2**40], np.uint64), 0, 2**50)]
-    (task,) = plan_planes(Grid(32, 32, 32, 32), range(32), range(32), planes)
-    assert task["offset"] == 2**63 + 5 and task["nbytes"] == 2**40 and task["plane_dst"] == 2**50
-
-
-def door(**changes):
-    """The kernel's arguments for a plane of 64 x 64 in tiles of 16, one of them replaced."""
-    arguments = {
-        "tasks": np.zeros(16, TASK).view("u1"), "first_task": 0, "plane": 0, "offsets": np.ones(16, "u8"),
-        "byte_counts": np.ones(16, "u8"), "first_tile": 0, "plane_dst": 0, "size_y": 64, "tile_rows": 16,
-        "tile_cols": 16, "tiles_across": 4, "strips": False, "y_start": 0, "y_step": 1, "y_count": 64, "x_start": 0,
-        "x_step": 1, "x_count": 64,
-    }  # fmt: skip
-    return _kernels.plan_plane(**arguments | changes)
-
-
-def test_the_kernel_fills_all_tasks():
-    assert door() == 16
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"tasks": np.zeros(15, TASK).view("u1")}, {"tasks": np.zeros(0, "u1")}, {"first_task": 1}, {"first_task": -1},
-        {"offsets": np.ones(15, "u8")}, {"byte_counts": np.ones(15, "u8")}, {"offsets": np.ones(0, "u8")},
-        {"first_tile": 1}, {"first_tile": -1}, {"tile_rows": 0}, {"tile_cols": -4}, {"tiles_across": 0}, {"y_step": 0},
-        {"x_step": -1}, {"y_count": 0}, {"x_count": 65}, {"y_count": 2**62}, {"x_start": 2**62}, {"x_start": 1},
-        {"x_step": 2**62}, {"strips": True, "size_y": 63}, {"y_start": 2**63 - 1},
-    ],
-)  # fmt: skip
-def test_the_kernel_refuses_what_does_not_fit(change):
-    with pytest.raises(ValueError, match="."):
-        door(**change)
+def test_large_images():
+    grid = Grid(2**31, 2**31, 4096, 4096)
+    tiles = np.zeros(1, np.uint64)
+    with pytest.raises(ValueError, match="leaves the tiles"):
+        plan_planes(grid, range(2**31 - 1, 2**31), range(2**31 - 1, 2**31), [(tiles, tiles, 0, 0)])
 
 
 def test_records_are_packed_as_the_kernels_have_them():
     assert FORMAT.itemsize == 6 * 4 + 2 * 2 + 5 + 2 * 8 + 16
     assert TASK.itemsize == 5 * 8 + 9 * 4
+
+
+GOOD = {
+    "first_task": 0, "plane": 0, "first_tile": 0, "plane_dst": 0, "size_y": 64, "tile_rows": 16, "tile_cols": 16,
+    "tiles_across": 4, "strips": 0, "y_start": 0, "y_step": 1, "y_count": 64, "x_start": 0, "x_step": 1, "x_count": 64,
+}  # fmt: skip
+
+
+def door(n_tasks, n_tiles, **values):
+    """Call the kernel; the tasks lie between canaries, which must survive."""
+    whole = np.full((n_tasks + 8) * TASK.itemsize, 0xA5, np.uint8)
+    inside = slice(4 * TASK.itemsize, (n_tasks + 4) * TASK.itemsize)
+    v = GOOD | values
+    tables = np.arange(n_tiles, dtype=np.uint64)
+    try:
+        return _kernels.plan_plane(whole[inside], v["first_task"], v["plane"], tables, tables, *list(v.values())[2:])
+    finally:
+        assert (whole[: inside.start] == 0xA5).all() and (whole[inside.stop :] == 0xA5).all()
+
+
+def test_door():
+    assert door(16, 16) == 16
+    assert door(40, 30, first_task=20, first_tile=14) == 16
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"y_step": 0}, {"x_step": -1}, {"tile_rows": 0}, {"tile_cols": -4}, {"y_count": 0}, {"tiles_across": 0},
+        {"y_start": -1}, {"first_tile": -1}, {"first_task": -1}, {"first_task": 16}, {"first_task": 1},
+        {"first_tile": 1}, {"y_start": 1}, {"x_start": 1}, {"x_count": 65}, {"y_count": 65}, {"y_step": 2},
+        {"tile_rows": 2**33}, {"x_start": 2**41}, {"size_y": 2**41}, {"x_step": 2**62}, {"y_count": 2**62},
+        {"tiles_across": 3}, {"strips": 1, "size_y": 63}, {"tile_rows": 8},
+    ],
+)  # fmt: skip
+def test_door_refuses_what_does_not_fit(wrong):
+    with pytest.raises(ValueError, match="plane|positive|negative|tiles"):
+        door(16, 16, **wrong)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(0, 30),
+    st.integers(0, 30),
+    st.dictionaries(
+        st.sampled_from(sorted(GOOD)),
+        st.one_of(st.integers(-2, 70), st.integers(-(2**63), 2**63 - 1), st.sampled_from([2**31, 2**32, 2**40])),
+        max_size=5,
+    ),
+)
+def test_door_stays_within_its_tasks_whatever_it_is_told(n_tasks, n_tiles, values):
+    values = {name: int(bool(value)) if name == "strips" else value for name, value in values.items()}
+    with contextlib.suppress(ValueError):
+        assert 0 < door(n_tasks, n_tiles, **values) <= n_tasks

@@ -1,4 +1,4 @@
-"""Grids, and the number of tiles that a selection touches, against a loop over all indices."""
+"""Grids of tiles and strips, against counting."""
 
 import numpy as np
 import pytest
@@ -10,32 +10,45 @@ from bfio.tiling import Grid, tiles_hit
 
 @st.composite
 def selections(draw):
-    """A non-empty range of positive step, and the size of a tile."""
+    """A non-empty range of positive step."""
     start = draw(st.integers(0, 90))
-    stop = draw(st.integers(start + 1, 120))
-    return range(start, stop, draw(st.integers(1, 40))), draw(st.integers(1, 50))
+    return range(start, draw(st.integers(start + 1, 200)), draw(st.integers(1, 60)))
 
 
-@given(selections())
-def test_tiles_hit_are_those_of_a_loop(case):
-    selected, tile_size = case
+@st.composite
+def grids(draw):
+    """Tiles or strips of any size, larger than the image too."""
+    size_y, size_x = draw(st.integers(1, 70)), draw(st.integers(1, 70))
+    if draw(st.booleans()):
+        return Grid(size_y, size_x, draw(st.integers(1, size_y)), size_x, strips=True)
+    return Grid(size_y, size_x, draw(st.integers(1, 90)), draw(st.integers(1, 90)))
+
+
+@given(selections(), st.integers(1, 50))
+def test_tiles_hit_by_a_selection(selected, tile_size):
     assert tiles_hit(selected, tile_size) == len({index // tile_size for index in selected})
 
 
-@given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 40), st.integers(1, 40), st.booleans())
-def test_encoded_rows(size_y, size_x, tile_rows, tile_cols, strips):
-    grid = Grid(size_y, size_x, tile_rows, tile_cols, strips)
+@pytest.mark.parametrize(
+    ("selected", "tile_size", "n"),
+    [(range(5, 6), 16, 1), (range(15, 17), 16, 2), (range(0, 1000, 300), 10, 4), (range(3, 100, 7), 1 << 40, 1)],
+)
+def test_tiles_hit(selected, tile_size, n):
+    assert tiles_hit(selected, tile_size) == n
+
+
+@given(grids())
+def test_tiles_cover_the_image_and_none_is_empty(grid):
+    assert (grid.tiles_down - 1) * grid.tile_rows < grid.size_y <= grid.tiles_down * grid.tile_rows
+    assert (grid.tiles_across - 1) * grid.tile_cols < grid.size_x <= grid.tiles_across * grid.tile_cols
+    assert grid.n_tiles == grid.tiles_down * grid.tiles_across
+
+
+@given(grids())
+def test_only_the_last_strip_is_short(grid):
     rows = grid.encoded_rows(np.arange(grid.tiles_down))
     assert (rows[:-1] == grid.tile_rows).all()
-    if strips:
-        assert rows.sum() == size_y and (rows > 0).all()
+    if grid.strips:
+        assert rows.sum() == grid.size_y and (rows > 0).all()
     else:
-        assert rows[-1] == tile_rows
-
-
-@pytest.mark.parametrize(
-    ("grid", "n_tiles"),
-    [(Grid(1, 1, 16, 16), 1), (Grid(16, 17, 16, 16), 2), (Grid(33, 33, 16, 16), 9), (Grid(10, 5, 3, 5, True), 4)],
-)
-def test_number_of_tiles(grid, n_tiles):
-    assert grid.n_tiles == n_tiles
+        assert rows[-1] == grid.tile_rows

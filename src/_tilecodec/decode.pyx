@@ -232,7 +232,7 @@ cdef int _copy_raw_narrow(job* j, const tile_task* t, size_t row_step) noexcept 
 cdef int _copy_raw(job* j, const tile_task* t) noexcept nogil:
     """Uncompressed and not predicted: only the wanted rows are read, straight into the output where they lie alike."""
     cdef const tile_format* f = j.format
-    cdef size_t row_step = j.row_nbytes * f.y_step
+    cdef size_t row_step = j.row_nbytes * (f.y_step if t.rows > 1 else 1)  # the step of one row may be anything
     cdef size_t per_chunk = RAW_CHUNK // row_step
     cdef size_t done = 0
     cdef size_t rows, hull

@@ -124,7 +124,8 @@ class TileReader:
                     return
                 if status != Status.OK:
                     refused.append(index)
-                    self._second_opinion(batch, first + index, Status(status))
+                    if first + index < len(batch.tasks):  # the others are decoded ahead: nobody asked for them
+                        self._second_opinion(batch, first + index, Status(status))
 
         def cancel() -> None:
             counter[0] = STOP

@@ -12,22 +12,26 @@ from bfio.tiff.cache import Lease, TileCache
 
 __all__ = ["Readahead", "place_in_cache"]
 
-Key = tuple[int, int, int]
+Key = tuple[int, int, int, int]
 
 TRIAL = 8
 """Tiles that are decoded ahead before their use is known."""
 
 
-def _key(batch: Batch, plane: int, offset: int) -> Key:
-    """What a cached tile is known by: file, position and layout."""
-    return id(batch.planes[plane].source), offset, id(batch.layout)
+def _key(batch: Batch, plane: int, offset: int, tile_rows: int) -> Key:
+    """What a cached tile is known by: file, position, layout, and rows (a short strip may share its bytes)."""
+    return id(batch.planes[plane].source), offset, id(batch.layout), tile_rows
+
+
+def _keys(batch: Batch, tasks: np.ndarray) -> list[Key]:
+    columns = (tasks[name].tolist() for name in ("plane", "offset", "tile_rows"))
+    return [_key(batch, *at) for at in zip(*columns, strict=True)]
 
 
 def place_in_cache(cache: TileCache, lease: Lease, batch: Batch, tasks: np.ndarray) -> None:
     """Give each task that is not sparse its slot, and mark those whose tile is there."""
     stored = np.flatnonzero(tasks["nbytes"])
-    planes, offsets = tasks["plane"][stored].tolist(), tasks["offset"][stored].tolist()
-    slots = cache.place(lease, [_key(batch, plane, offset) for plane, offset in zip(planes, offsets, strict=True)])
+    slots = cache.place(lease, _keys(batch, tasks[stored]))
     tasks["slot"][stored] = [slot for slot, _ in slots]
     tasks["ready"][stored] = [hit for _, hit in slots]
 
@@ -65,8 +69,7 @@ class Readahead:
 
     def _count_used(self, batch: Batch, tasks: np.ndarray) -> None:
         if self._ahead:
-            hits = tasks[tasks["ready"] == 1]
-            used = {_key(batch, *at) for at in zip(hits["plane"].tolist(), hits["offset"].tolist(), strict=True)}
+            used = set(_keys(batch, tasks[tasks["ready"] == 1]))
             self._n_used += len(self._ahead & used)
             self._ahead -= used
 
@@ -74,17 +77,17 @@ class Readahead:
         """A task that decodes a tile into its slot; none if it is sparse, cached, or there is no slot."""
         plane = batch.planes[model["plane"]]
         offset, nbytes = int(plane.offsets[tile]), int(plane.byte_counts[tile])
-        key = _key(batch, int(model["plane"]), offset)
+        grid = batch.layout.grid
+        rows = int(grid.encoded_rows(np.array([tile % grid.n_tiles // grid.tiles_across]))[0])
+        key = _key(batch, int(model["plane"]), offset, rows)
         if not nbytes or cache.holds(key):
             return
         ((slot, hit),) = cache.place(lease, [key])
         if slot == NO_SLOT or hit:
             return
         task = model.copy()
-        grid = batch.layout.grid
-        row = tile % grid.n_tiles // grid.tiles_across
         task["offset"], task["nbytes"], task["slot"], task["tile"] = offset, nbytes, slot, tile
-        task["rows"], task["tile_rows"] = 0, grid.encoded_rows(np.array([row]))[0]
+        task["rows"], task["tile_rows"] = 0, rows
         self._ahead.add(key)
         self._n_decoded += 1
         yield task

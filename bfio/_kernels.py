@@ -101,7 +101,7 @@ _KINDS = {np.dtype(code): number for number, code in enumerate(_convert.KINDS)} 
 
 def can_convert(src: np.dtype, dst: np.dtype) -> bool:
     """Whether the kernels convert one dtype (native byte order) into the other; equal ones are copied."""
-    return src == dst or (src in _KINDS and dst in _KINDS and dst != bool)
+    return src == dst or (src in _KINDS and dst in _KINDS and dst.kind != "b")
 
 
 def kinds(src: np.dtype, dst: np.dtype) -> tuple[int, int]:

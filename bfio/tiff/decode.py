@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
 
@@ -112,7 +112,7 @@ class TileReader:
     def _decode(
         self, batch: Batch, tasks: np.ndarray, fd: int, data: np.ndarray | None, slab: np.ndarray | None, first: int
     ) -> bool:
-        """Run tasks (number ``first`` and on of the batch); whether the kernels decoded all, so that slots are filled."""
+        """Run tasks, number ``first`` and on of the batch; whether the kernels decoded all, so slots are filled."""
         form = batch.tile_format()
         counter = np.zeros(1, np.int64)
         refused: list[int] = []
@@ -264,5 +264,4 @@ def _last_sentence(error: BaseException) -> str:
 def _runs(part: np.ndarray) -> list[tuple[int, int]]:
     """Bounds of runs of equal values."""
     borders = np.flatnonzero(np.diff(part)) + 1
-    edges: list[Any] = [0, *borders.tolist(), len(part)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise([0, *borders.tolist(), len(part)]))

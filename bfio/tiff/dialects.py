@@ -35,7 +35,7 @@ def dialect_images(file: OpenTiff) -> list[TiffImage]:
         if callable(series):  # from tifffile 2026.11 on; uncalled, it hides the axes of length 1
             series = series(squeeze=False)
         series = list(series)
-    images = []
+    images: list[TiffImage] = []
     for entry in series:
         with file.pages.parsing():
             image = _image(file, entry, len(images))
@@ -215,7 +215,8 @@ def _physical_sizes(file: OpenTiff, level: Any) -> tuple[Length, Length, Length]
     if imagej:
         unit = _imagej_unit(imagej.get("unit"))
         if unit:
-            size_x, size_y = (_imagej_length(level.keyframe, tag, unit) or old for tag, old in ((282, size_x), (283, size_y)))
+            size_x = _imagej_length(level.keyframe, 282, unit) or size_x
+            size_y = _imagej_length(level.keyframe, 283, unit) or size_y
             spacing = imagej.get("spacing")
             size_z = (float(spacing), unit) if isinstance(spacing, (int, float)) else size_z
     if level.kind == "svs":

@@ -38,7 +38,7 @@ BYTE_CODECS = {
 }
 """Compressions of plain bytes, with the function of imagecodecs that undoes them."""
 
-_KINDS = {
+_KINDS: dict[tuple[int, int], str] = {
     (SampleFormat.UINT, 8): "u1",
     (SampleFormat.UINT, 16): "u2",
     (SampleFormat.UINT, 32): "u4",

@@ -79,7 +79,7 @@ def ome_images(document: OmeDocument, files: FileSet, own: FileRef, n_own: int) 
     n_own : int
         IFDs of that file; 0 for a companion file.
     """
-    images = []
+    images: list[TiffImage] = []
     first_ifd = 0
     for entry in document.images:
         image, n_planes = _image(entry, files, own, n_own, first_ifd, len(images))

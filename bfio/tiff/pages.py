@@ -124,7 +124,8 @@ class PageFile:
             pixels, _, shape = decode(data, index, **arguments)
             if shape[0] != 1:
                 raise UnsupportedError("tiles with a depth")
-            return np.asarray(pixels)[0]
+            tile: np.ndarray = np.asarray(pixels)[0]
+            return tile
 
         return decode_tile
 

@@ -40,5 +40,5 @@ def _number(tag: TagValue | None, default: float) -> float:
         return default
     if isinstance(value, tuple) and len(value) == 2:
         numerator, denominator = value
-        return float(numerator) / float(denominator) if denominator else default
+        return float(numerator) / float(denominator) if denominator else default  # type: ignore[arg-type]
     return float(value) if isinstance(value, (int, float)) else default

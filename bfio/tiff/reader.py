@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from bfio import omexml
+from bfio._kernels import can_convert
 from bfio._parallel import Workers
 from bfio.byteio import Source, open_source
 from bfio.enums import Tag
-from bfio.errors import FormatError
+from bfio.errors import FormatError, UsageError
 from bfio.limits import Limits
 from bfio.metadata import Description
 from bfio.omexml import FileRef, OmeDocument
@@ -133,9 +134,14 @@ class TiffReader:
             A tile is broken.
         FormatError
             A plane is, or its size or dtype differs from that of the level.
+        UsageError
+            The pixels can not become those of ``out``.
         """
         if 0 in box.shape:
             return
+        dtype = self.images[series].info.dtype
+        if not can_convert(dtype, out.dtype) or (rescale is not None and out.dtype.kind in "cb"):
+            raise UsageError(f"{self.path}: pixels of dtype {dtype} can not be read as {out.dtype}{' by a scale' if rescale else ''}")
         for batch in batches(self._planes(series, level, box, out), box.y, box.x, out, rescale):
             self._tiles.run(batch)
 

@@ -14,8 +14,8 @@ __all__ = ["Readahead", "place_in_cache"]
 
 Key = tuple[int, int, int, int]
 
-TRIAL = 8
-"""Tiles that are decoded ahead before their use is known."""
+TRIAL_NBYTES = 16 << 20
+"""Decoded bytes of tiles that are decoded ahead before their use is known."""
 
 
 def _key(batch: Batch, plane: int, offset: int, tile_rows: int) -> Key:
@@ -39,9 +39,9 @@ def place_in_cache(cache: TileCache, lease: Lease, batch: Batch, tasks: np.ndarr
 class Readahead:
     """Decides which neighbours are worth decoding, and stops when too few of them are asked for.
 
-    A read of one compressed tile leaves all workers but one idle. They decode as many neighbours as the read decodes
-    tiles, at most one each: the next ones of a scan, or those nearest to the rectangle. It goes on as long as every
-    second tile decoded ahead is used.
+    A read of one compressed tile leaves all workers but one idle, one of three tiles the last of two. They decode
+    neighbours meanwhile, at most as many as the read decodes itself: the next ones of a scan, or those nearest to the
+    rectangle. It goes on as long as every second tile decoded ahead is used.
     """
 
     def __init__(self) -> None:
@@ -55,8 +55,9 @@ class Readahead:
         """The tasks, and behind them those of tiles decoded ahead (``rows`` 0: only into their slots)."""
         self._count_used(batch, tasks)
         missed = np.flatnonzero((tasks["ready"] == 0) & (tasks["slot"] != NO_SLOT))
-        n_idle = min(n_workers - len(missed), len(missed))
-        if n_idle < 1 or self._n_decoded > 2 * self._n_used + TRIAL:
+        n_idle = min(-len(missed) % n_workers, len(missed))
+        trial = max(1, TRIAL_NBYTES // batch.layout.tile_nbytes)
+        if n_idle < 1 or self._n_decoded >= 2 * self._n_used + trial:
             return tasks
         taken = set(tasks["tile"].tolist())
         ahead: list[np.void] = []

@@ -14,7 +14,7 @@ from _tilecodec.atomic cimport fetch_add
 from _tilecodec.byteorder cimport swap_inplace
 from _tilecodec.codec cimport codec_close, codec_open, codec_state, decompress_fn, find_decompressor
 from _tilecodec.convert cimport convert_strided, copy_strided, extent, fill_strided, strides
-from _tilecodec.posix cimport HAS_PREAD, positional_read
+from _tilecodec.posix cimport HAS_PREAD, HAS_SCATTER, positional_read, positional_read_rows
 from _tilecodec.predictor cimport undo_float, undo_horizontal
 from _tilecodec.status cimport BAD_TASK, NO_CODEC, OK, OUT_OF_MEMORY, READ_FAILED, TOO_SHORT, TRUNCATED
 from _tilecodec.tiletask cimport tile_format, tile_task
@@ -25,6 +25,7 @@ cdef enum:
     PREDICTOR_HORIZONTAL = 2
     PREDICTOR_FLOAT = 3
     RAW_CHUNK = 131072         # bytes of uncompressed rows read at once: stays in the L2 cache
+    SCATTER_ROW = 1024         # rows at least this long go from the file into their places without a copy between
     NARROW_ROW = 4096          # rows at least this long are read in parts if a quarter or less is wanted
 
 cdef uint64_t MAX_TILE_NBYTES = <uint64_t>1 << 46
@@ -240,9 +241,13 @@ cdef int _copy_raw(job* j, const tile_task* t) noexcept nogil:
     cdef int status
     if t.nbytes < t.tile_rows * j.row_nbytes:
         return TOO_SHORT
-    if f.swap_size <= 1 and _pixels_adjacent(j) and f.y_step == 1 and t.x0 == 0 and t.n_cols == f.cols and (
-            t.rows == 1 or j.out.step.row == <int64_t>j.row_nbytes):
-        return _read(j, t.offset + t.y0 * j.row_nbytes, t.rows * j.row_nbytes, _place(j, t))
+    if f.swap_size <= 1 and _pixels_adjacent(j) and f.y_step == 1 and t.x0 == 0 and t.n_cols == f.cols:
+        if t.rows == 1 or j.out.step.row == <int64_t>j.row_nbytes:
+            return _read(j, t.offset + t.y0 * j.row_nbytes, t.rows * j.row_nbytes, _place(j, t))
+        if HAS_SCATTER and j.fd >= 0 and j.row_nbytes >= SCATTER_ROW and t.offset < <uint64_t>1 << 62 and (
+                positional_read_rows(j.fd, <char*>_place(j, t), j.out.step.row, j.row_nbytes, t.rows,
+                                     <int64_t>(t.offset + t.y0 * j.row_nbytes))):
+            return OK
     if j.row_nbytes >= NARROW_ROW and <uint64_t>t.n_cols * f.x_step <= f.cols // 4:
         return _copy_raw_narrow(j, t, row_step)
     if per_chunk < 1:

@@ -7,6 +7,7 @@ import tifffile
 from bfio import BioReader, _kernels
 from bfio.errors import TileDecodeError
 from bfio.plan import TASK
+from bfio.tiff import readahead
 
 
 @pytest.fixture
@@ -87,7 +88,8 @@ def test_idle_workers_decode_what_a_scan_needs_next(tmp_path, image, decoded):
     assert len(decoded) == len(set(decoded)) <= 9
 
 
-def test_decoding_ahead_stops_where_nobody_uses_it(tmp_path, image, decoded):
+def test_decoding_ahead_stops_where_nobody_uses_it(tmp_path, image, decoded, monkeypatch):
+    monkeypatch.setattr(readahead, "TRIAL_NBYTES", 8 * 2048)
     with BioReader(write(tmp_path / "a.tif", image), max_workers=2) as reader:
         for tile in range(0, 64, 3):
             y, x = 32 * (tile // 8) + 15, 32 * (tile % 8) + 15

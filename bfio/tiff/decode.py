@@ -153,8 +153,10 @@ class TileReader:
             return None
         cache = self._cache_for(layout.tile_nbytes)
         lease = cache.lease()
-        place_in_cache(cache, lease, batch, tasks)
-        tasks = self._readahead.extended(cache, lease, batch, tasks, self._workers.n)
+        hits, missed = place_in_cache(cache, lease, batch, tasks)
+        self._readahead.used(hits)
+        if missed:
+            tasks = self._readahead.extended(cache, lease, batch, tasks, missed, self._workers.n)
         return cache, lease, tasks
 
     def _cache_for(self, tile_nbytes: int) -> TileCache:

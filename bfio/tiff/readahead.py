@@ -23,17 +23,26 @@ def _key(batch: Batch, plane: int, offset: int, tile_rows: int) -> Key:
     return id(batch.planes[plane].source), offset, id(batch.layout), tile_rows
 
 
-def _keys(batch: Batch, tasks: np.ndarray) -> list[Key]:
+def place_in_cache(cache: TileCache, lease: Lease, batch: Batch, tasks: np.ndarray) -> tuple[list[Key], list[int]]:
+    """Give each task that is not sparse its slot, and mark those whose tile is there.
+
+    Returns
+    -------
+    (hits, missed)
+        Keys of the tiles that were there, and indices of the tasks that will fill a slot.
+    """
     columns = (tasks[name].tolist() for name in ("plane", "offset", "tile_rows"))
-    return [_key(batch, *at) for at in zip(*columns, strict=True)]
-
-
-def place_in_cache(cache: TileCache, lease: Lease, batch: Batch, tasks: np.ndarray) -> None:
-    """Give each task that is not sparse its slot, and mark those whose tile is there."""
-    stored = np.flatnonzero(tasks["nbytes"])
-    slots = cache.place(lease, _keys(batch, tasks[stored]))
-    tasks["slot"][stored] = [slot for slot, _ in slots]
-    tasks["ready"][stored] = [hit for _, hit in slots]
+    keys = [_key(batch, *at) for at in zip(*columns, strict=True)]
+    stored = [index for index, nbytes in enumerate(tasks["nbytes"].tolist()) if nbytes]
+    slots = cache.place(lease, [keys[index] for index in stored])
+    if len(stored) == len(tasks):
+        tasks["slot"] = [slot for slot, _ in slots]
+        tasks["ready"] = [hit for _, hit in slots]
+    else:
+        tasks["slot"][stored] = [slot for slot, _ in slots]
+        tasks["ready"][stored] = [hit for _, hit in slots]
+    hits = [keys[index] for index, (_, hit) in zip(stored, slots, strict=True) if hit]
+    return hits, [index for index, (slot, hit) in zip(stored, slots, strict=True) if not hit and slot != NO_SLOT]
 
 
 class Readahead:
@@ -49,30 +58,29 @@ class Readahead:
         self._n_decoded = 0
         self._n_used = 0
 
+    def used(self, hits: list[Key]) -> None:
+        """Count the tiles decoded ahead that a read found in the cache."""
+        if self._ahead:
+            used = self._ahead.intersection(hits)
+            self._n_used += len(used)
+            self._ahead -= used
+
     def extended(
-        self, cache: TileCache, lease: Lease, batch: Batch, tasks: np.ndarray, n_workers: int
+        self, cache: TileCache, lease: Lease, batch: Batch, tasks: np.ndarray, missed: list[int], n_workers: int
     ) -> np.ndarray:
         """The tasks, and behind them those of tiles decoded ahead (``rows`` 0: only into their slots)."""
-        self._count_used(batch, tasks)
-        missed = np.flatnonzero((tasks["ready"] == 0) & (tasks["slot"] != NO_SLOT))
         n_idle = min(-len(missed) % n_workers, len(missed))
         trial = max(1, TRIAL_NBYTES // batch.layout.tile_nbytes)
         if n_idle < 1 or self._n_decoded >= 2 * self._n_used + trial:
             return tasks
         taken = set(tasks["tile"].tolist())
         ahead: list[np.void] = []
-        for index in missed.tolist():
+        for index in missed:
             for tile in _neighbours(batch, tasks[index]):
                 if len(ahead) < n_idle and tile not in taken:
                     taken.add(tile)
                     ahead.extend(self._task(cache, lease, batch, tasks[index], tile))
         return np.concatenate([tasks, np.array(ahead, tasks.dtype)]) if ahead else tasks
-
-    def _count_used(self, batch: Batch, tasks: np.ndarray) -> None:
-        if self._ahead:
-            used = set(_keys(batch, tasks[tasks["ready"] == 1]))
-            self._n_used += len(self._ahead & used)
-            self._ahead -= used
 
     def _task(self, cache: TileCache, lease: Lease, batch: Batch, model: np.void, tile: int) -> Iterator[np.void]:
         """A task that decodes a tile into its slot; none if it is sparse, cached, or there is no slot."""

@@ -14,8 +14,7 @@ from _tilecodec.ifd import walk as walk_ifds
 from _tilecodec.offsets import read_values
 from _tilecodec.plan import plan_plane
 from _tilecodec.window import CAN_READ
-
-from .errors import BfioError, FormatError, LimitError, UnsupportedError
+from bfio.errors import BfioError, FormatError, LimitError, UnsupportedError
 
 __all__ = [
     "CAN_READ",

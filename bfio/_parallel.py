@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from typing import Generic, TypeVar
 
-from ._cpus import available_cpus
-from ._pool import Call, Pool
-from .errors import UsageError
+from bfio._cpus import available_cpus
+from bfio._pool import Call, Pool
+from bfio.errors import UsageError
 
 __all__ = ["Workers", "available_cpus"]
 

@@ -9,10 +9,10 @@ import os
 from collections.abc import Mapping
 from typing import Any, BinaryIO, cast
 
-from ..errors import UsageError
-from .local import FileSource, ObjectSource, adopt
-from .names import is_url, local_path
-from .source import Source
+from bfio.byteio.local import FileSource, ObjectSource, adopt
+from bfio.byteio.names import is_url, local_path
+from bfio.byteio.source import Source
+from bfio.errors import UsageError
 
 __all__ = ["FileSource", "ObjectSource", "Source", "is_url", "open_source"]
 
@@ -61,6 +61,6 @@ def open_source(
         return FileSource(name)
     if name.startswith("file://"):
         return FileSource(local_path(name))
-    from .remote import RemoteSource
+    from bfio.byteio.remote import RemoteSource
 
     return RemoteSource(name, storage_options)

@@ -5,8 +5,8 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from ..errors import UnsupportedError
-from .transport import WHOLE_NBYTES, AsyncTransport
+from bfio.byteio.transport import WHOLE_NBYTES, AsyncTransport
+from bfio.errors import UnsupportedError
 
 _PAUSES = (0.1, 0.5)  # seconds before the second and the third attempt
 _BUSY = (429, 500, 502, 503, 504)

@@ -11,10 +11,10 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import FormatError, UnsupportedError, UsageError
-from .coalesce import FetchPlan
-from .names import sibling_path
-from .source import Source, checked_range
+from bfio.byteio.coalesce import FetchPlan
+from bfio.byteio.names import sibling_path
+from bfio.byteio.source import Source, checked_range
+from bfio.errors import FormatError, UnsupportedError, UsageError
 
 _PIECE = 1 << 30  # one pread: macOS refuses 2 GB and more, Linux cuts it short
 

@@ -4,7 +4,7 @@ import os
 import re
 from urllib.parse import quote, unquote
 
-from ..errors import FormatError
+from bfio.errors import FormatError
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(::|://)")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")

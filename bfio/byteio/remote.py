@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .blocks import BLOCK_NBYTES, BlockCache
-from .coalesce import FetchPlan, plan_fetch
-from .names import sibling_url
-from .source import Source, checked_range
-from .transport import Transport, connect
+from bfio.byteio.blocks import BLOCK_NBYTES, BlockCache
+from bfio.byteio.coalesce import FetchPlan, plan_fetch
+from bfio.byteio.names import sibling_url
+from bfio.byteio.source import Source, checked_range
+from bfio.byteio.transport import Transport, connect
 
 
 class _Link:

@@ -10,8 +10,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import LimitError, UsageError
-from .coalesce import FetchPlan, plan_fetch
+from bfio.byteio.coalesce import FetchPlan, plan_fetch
+from bfio.errors import LimitError, UsageError
 
 
 class Source(ABC):

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ..errors import BackendMissingError, BfioError, FormatError, UnsupportedError, UsageError
+from bfio.errors import BackendMissingError, BfioError, FormatError, UnsupportedError, UsageError
 
 Request = tuple[int, memoryview]
 T = TypeVar("T")
@@ -49,7 +49,7 @@ def connect(url: str, options: Mapping[str, Any]) -> "Transport":
     if not issubclass(type(fs), AsyncFileSystem):
         return BlockingTransport(url, fs, path)
     if "http" in fs.protocol:
-        from .http import HttpTransport
+        from bfio.byteio.http import HttpTransport
 
         return HttpTransport(url, fs, path)
     return AsyncTransport(url, fs, path)

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
-from ..errors import FormatError, UnsupportedError
+from bfio.errors import FormatError, UnsupportedError
 
 __all__ = ["HEADER_NBYTES", "Header", "parse"]
 

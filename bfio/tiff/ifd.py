@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _kernels
-from .._kernels import Status
-from ..byteio import Source
-from ..enums import FieldType
-from ..errors import BfioError, FormatError, LimitError
-from ..limits import Limits
-from .header import Header
-from .record import RECORD, STRUCTURE_NBYTES, VALUE_REF, IfdFlag, structure
-from .tags import ITEM_NBYTES, TagValue, read_tags
-from .window import Windows
+from bfio import _kernels
+from bfio._kernels import Status
+from bfio.byteio import Source
+from bfio.enums import FieldType
+from bfio.errors import BfioError, FormatError, LimitError
+from bfio.limits import Limits
+from bfio.tiff.header import Header
+from bfio.tiff.record import RECORD, STRUCTURE_NBYTES, VALUE_REF, IfdFlag, structure
+from bfio.tiff.tags import ITEM_NBYTES, TagValue, read_tags
+from bfio.tiff.window import Windows
 
 __all__ = ["RECORD", "STRUCTURE_NBYTES", "VALUE_REF", "IfdChain", "IfdFlag", "structure"]
 

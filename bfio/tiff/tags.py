@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..byteio import Source
-from ..enums import FieldType, Tag
-from ..errors import FormatError, LimitError
-from ..limits import Limits
-from .header import Header
+from bfio.byteio import Source
+from bfio.enums import FieldType, Tag
+from bfio.errors import FormatError, LimitError
+from bfio.limits import Limits
+from bfio.tiff.header import Header
 
 __all__ = ["TagValue", "Value", "read_tags"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..byteio import Source
+from bfio.byteio import Source
 
 __all__ = ["Windows"]
 

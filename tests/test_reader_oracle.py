@@ -19,7 +19,7 @@ BYTE_CODECS = [None, 8, 32946, 50000, 5, 32773, 34925]
 def image_of(seed, shape, dtype):
     """Noise of all values on a smooth ground, so that codecs and predictors have something to do."""
     rng, dtype = np.random.default_rng(seed), np.dtype(dtype)
-    if dtype == bool:
+    if dtype.kind == "b":
         return rng.integers(0, 2, shape).astype(bool)
     ground = np.add.outer(np.arange(shape[0]), np.arange(int(np.prod(shape[1:])))).reshape(shape)
     if dtype.kind == "c":

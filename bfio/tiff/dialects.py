@@ -14,7 +14,7 @@ from bfio.errors import FormatError, LimitError
 from bfio.metadata import Channel, Length, Series
 from bfio.tiff.file import OpenTiff
 from bfio.tiff.image import PlaneTable, TiffImage, with_pixels_of
-from bfio.tiff.layout import Layout, Route
+from bfio.tiff.layout import Layout, Route, layout_of_page
 from bfio.tiff.plane import Plane, PlaneMemo
 from bfio.tiff.resolution import pixel_size
 from bfio.tiling import Grid
@@ -64,21 +64,30 @@ def _table(file: OpenTiff, level: Any) -> SeriesPlanes:
     """Planes of one level: its pages where they are planes, else the pixels of the level in memory."""
     axes, shape = _full(level)
     page_axes, page_shape = level.keyframe.axes, tuple(level.keyframe.shape)
+    if page_axes == "YX" and axes.endswith("YXS") and shape[-1] == 1:
+        axes, shape = axes[:-1], shape[:-1]  # tifffile names the single sample of grey pages
     n_lead = len(axes) - len(page_axes)
-    simple = (
+    n_planes = math.prod(shape[:n_lead])
+    fits = (
         page_axes in PAGE_AXES
         and axes.endswith(page_axes)
         and tuple(shape[n_lead:]) == page_shape
-        and math.prod(shape[:n_lead]) == len(level)
         and level.transform is None
     )
-    if not simple and axes.endswith(page_axes + "S") and page_axes == "YX" and shape[-1] == 1:
-        # tifffile's generic series names the single sample of grey pages
-        axes, shape, n_lead = axes[:-1], shape[:-1], len(axes) - 3
-        simple = tuple(shape[n_lead:]) == page_shape and math.prod(shape[:n_lead]) == len(level)
-    if simple:
+    if fits and n_planes == len(level):
         return PageTable(file, level, axes[:n_lead], shape[:n_lead])
+    if fits and level.dataoffset is not None and _is_run(file, level, n_planes):
+        return RunTable(file, level, axes[:n_lead], shape[:n_lead])
     return ArrayTable(file, level)
+
+
+def _is_run(file: OpenTiff, level: Any, n_planes: int) -> bool:
+    """Whether all planes of a level lie in the file one behind the other, as ImageJ stores more than 4 GB."""
+    layout = layout_of_page(level.keyframe)
+    stored = n_planes * level.keyframe.nbytes
+    return layout.compression == Compression.NONE and layout.route is Route.KERNEL and (
+        stored <= file.source.size - level.dataoffset
+    )
 
 
 def _lead_order(axes: str, shape: Sequence[int]) -> tuple[np.ndarray, tuple[int, int, int]]:
@@ -147,6 +156,19 @@ class PageTable(SeriesPlanes):
             return self._planes.get(number, lambda: self._file.plane_of_page(page, number))
 
 
+class RunTable(SeriesPlanes):
+    """A level whose planes lie one behind the other, uncompressed; only the first has an IFD."""
+
+    def __init__(self, file: OpenTiff, level: Any, axes: str, shape: Sequence[int]) -> None:
+        self._order, sizes = _lead_order(axes, shape)
+        super().__init__(file, level, sizes)
+
+    def plane(self, t: int, c: int, z: int) -> Plane:
+        """The plane at a position."""
+        number, page = int(self._order[t, c, z]), self._level.keyframe
+        return self._file.plane_at(self._level.dataoffset + number * page.nbytes, page, number)
+
+
 class ArrayTable(SeriesPlanes):
     """A level whose pages are no planes (volumes, pages of several axes): read at once, kept in memory."""
 
@@ -157,15 +179,15 @@ class ArrayTable(SeriesPlanes):
         if "Y" not in axes or "X" not in axes:
             raise FormatError(f"{file.path}: a series of axes {axes} has no planes")
         self._axes = [axes.index(axis) for axis in ("YXS" if self._samples_last else "YX")]
-        self._order, sizes = _lead_order("".join(axes[i] for i in lead), [shape[i] for i in lead])
-        self._transposed = (*lead, *self._axes)
-        self._pixels: np.ndarray | None = None
         nbytes = math.prod(shape) * np.dtype(level.dtype).itemsize
         if nbytes > file.limits.tile_nbytes:
             raise LimitError(
                 f"{file.path}: a volume of {nbytes} bytes can only be read at once, "
                 f"but Limits.tile_nbytes is {file.limits.tile_nbytes}"
             )
+        self._order, sizes = _lead_order("".join(axes[i] for i in lead), [shape[i] for i in lead])
+        self._transposed = (*lead, *self._axes)
+        self._pixels: np.ndarray | None = None
         super().__init__(file, level, sizes)
 
     def _planes(self) -> np.ndarray:

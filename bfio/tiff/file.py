@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import replace
 
 import numpy as np
 
@@ -89,6 +90,15 @@ class OpenTiff:
         offsets = np.asarray(page.dataoffsets, np.uint64)  # type: ignore[attr-defined]
         byte_counts = np.asarray(page.databytecounts, np.uint64)  # type: ignore[attr-defined]
         return self._plane(layout, index, offsets, byte_counts, page)
+
+    def plane_at(self, offset: int, page: object, index: int) -> Plane:
+        """A plane without an IFD: uncompressed pixels at an offset, laid out as those of a page of tifffile."""
+        layout = layout_of_page(page.keyframe)  # type: ignore[attr-defined]
+        whole = replace(layout.grid, tile_rows=layout.grid.size_y, tile_cols=layout.grid.size_x, strips=True)
+        layout = replace(layout, grid=whole)
+        layout.check(self.path, self.limits, self.source.size)
+        samples = np.arange(layout.n_segments, dtype=np.uint64) * np.uint64(layout.tile_nbytes)
+        return self._plane(layout, index, np.uint64(offset) + samples, None, page)
 
     def _plane(
         self, layout: Layout, index: int, offsets: np.ndarray, byte_counts: np.ndarray | None, page: object

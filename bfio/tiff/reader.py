@@ -141,7 +141,8 @@ class TiffReader:
             return
         dtype = self.images[series].info.dtype
         if not can_convert(dtype, out.dtype) or (rescale is not None and out.dtype.kind in "cb"):
-            raise UsageError(f"{self.path}: pixels of dtype {dtype} can not be read as {out.dtype}{' by a scale' if rescale else ''}")
+            how = " by a scale" if rescale else ""
+            raise UsageError(f"{self.path}: pixels of dtype {dtype} can not be read as {out.dtype}{how}")
         for batch in batches(self._planes(series, level, box, out), box.y, box.x, out, rescale):
             self._tiles.run(batch)
 

@@ -19,6 +19,8 @@ CONFIG := $(foreach name,LIBDEFLATE ZSTD STATIC DEBUG_BUILD SANITIZE,$(BFIO_$(na
 # Tests that a build without the C libraries, or with checks, must pass as well: all that come near a kernel.
 KERNEL_FREE := byteio byteio_remote import omexml_model omexml_parse omexml_planes parallel selection units
 CODEC_TESTS ?= $(filter-out $(KERNEL_FREE:%=tests/test_%.py),$(wildcard tests/test_*.py tests/fuzz))
+# Tests that the wheel passes in another Python, with the newest versions of what bfio stands on.
+READER_TESTS ?= $(wildcard $(patsubst %,tests/test_%*.py,corpus omexml_planes old_scripts reader tiff tile))
 SANITIZED_TESTS ?= -k "lzw or packbits or convert or predictor or ifd or decode or codec or plan or fuzz"
 
 .PHONY: help demo test test-plain test-debug bench lint wheel fuzz install clean FORCE
@@ -34,6 +36,7 @@ test: install ## the whole test suite
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 test-plain: $(VARIANTS)/plain/.installed ## the codec tests against a build without libdeflate and libzstd
+	PYTHONPATH=$(CURDIR)/$(VARIANTS)/plain $(BIN)/bfio versions
 	PYTHONPATH=$(CURDIR)/$(VARIANTS)/plain $(BIN)/pytest $(CODEC_TESTS) $(PYTEST_ARGS)
 
 test-debug: $(VARIANTS)/debug/.installed ## the codec tests against a build with bounds checks and asserts
@@ -59,7 +62,7 @@ lint: install ## ruff, cython-lint, mypy, stubs against kernels
 
 wheel: $(VENV)/.created ## sdist and wheel in dist/, repaired wheel in wheelhouse/, checked in another Python
 	$(PIP) --group wheel
-	$(BIN)/python tools/wheel.py
+	$(BIN)/python tools/wheel.py $(READER_TESTS)
 
 install: $(VENV)/.installed
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from Cython import __version__ as cython_version  # type: ignore[attr-defined]
 from setuptools import Extension, find_packages, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build import build
@@ -146,13 +147,16 @@ def extensions() -> list[Extension]:
     return built
 
 
-def build_folder(modules: list[Extension]) -> str:
-    """A folder of its own for each configuration, so that no object of another one is ever reused."""
-    from Cython import __version__ as cython_version  # type: ignore[attr-defined]
+def folder_for(kind: str, *settings: Any) -> str:
+    """A folder of its own for each configuration, so that nothing made for another one is ever reused."""
+    return f"build/{kind}-{hashlib.sha256(repr(settings).encode()).hexdigest()[:12]}"
 
+
+def build_folder(modules: list[Extension]) -> str:
+    """Where objects and libraries of this configuration go."""
     environment = [os.environ.get(name, "") for name in ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS")]
-    settings = [cython_version, DIRECTIVES, environment, *(sorted(vars(module).items()) for module in modules)]
-    return f"build/{hashlib.sha256(repr(settings).encode()).hexdigest()[:12]}"
+    parts = [sorted(vars(module).items()) for module in modules]
+    return folder_for("base", cython_version, DIRECTIVES, environment, parts)
 
 
 def refuse_hints() -> None:
@@ -166,8 +170,8 @@ def refuse_hints() -> None:
         vars(module)["performance_hint"] = refuse
 
 
-def cythonized(modules: list[Extension], folder: str) -> Any:
-    """The same extensions with C sources, which are written to the build folder."""
+def cythonized(modules: list[Extension]) -> Any:
+    """The same extensions with C sources, which are written to a build folder."""
     from Cython.Build import cythonize
 
     if not modules:
@@ -175,7 +179,10 @@ def cythonized(modules: list[Extension], folder: str) -> Any:
     if not DEBUG:  # bounds checks, which a debug build wants, are a hint too
         refuse_hints()
     return cythonize(  # type: ignore[no-untyped-call]
-        modules, include_path=["src"], compiler_directives=DIRECTIVES, build_dir=folder
+        modules,
+        include_path=["src"],
+        compiler_directives=DIRECTIVES,
+        build_dir=folder_for("c", cython_version, DIRECTIVES),
     )
 
 
@@ -216,6 +223,6 @@ if __name__ == "__main__":
         package_dir={"bfio": "bfio", "_tilecodec": "src/_tilecodec"},
         package_data={"bfio": ["py.typed"], "_tilecodec": ["*.pyi", "py.typed"]},
         include_package_data=False,
-        ext_modules=cythonized(kernels, base),
+        ext_modules=cythonized(kernels),
         cmdclass=commands(base),
     )

@@ -1,6 +1,7 @@
 """Build the sdist, from it the wheel for this platform; repair and check the wheel, far from the source.
 
-Run in an environment with the dependency group ``wheel``: ``make wheel``.
+Run in an environment with the dependency group ``wheel``: ``python wheel.py [TEST FILE ...]`` or ``make wheel``. The
+test files run against the wheel in the other Python, which often has newer versions of what bfio stands on.
 """
 
 import os
@@ -72,23 +73,30 @@ def make_environment(folder: Path) -> Path:
     raise SystemExit("no Python here can make a virtual environment")
 
 
-def check_elsewhere(wheel: Path) -> None:
-    """Install the wheel where the source is not and run the smoke test there."""
+def libraries_here() -> bool:
+    """Whether the C libraries were there to be linked."""
+    probe = ["pkg-config", "--exists", "libdeflate", "libzstd"]
+    return shutil.which(probe[0]) is not None and subprocess.run(probe, check=False).returncode == 0
+
+
+def check_elsewhere(wheel: Path, tests: list[str]) -> None:
+    """Install the wheel where the source is not, and run the smoke test and the tests there."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         python = make_environment(folder / "env")
         run(python, "--version")
-        run(python, "-m", "pip", "install", "-q", "--only-binary", ":all:", wheel, cwd=folder)
-        probe = ["pkg-config", "--exists", "libdeflate", "libzstd"]
-        linked = shutil.which(probe[0]) and subprocess.run(probe, check=False).returncode == 0
-        native = ["--native"] if linked else []
+        extras = "[test,remote]" if tests else ""
+        run(python, "-m", "pip", "install", "-q", "--prefer-binary", f"{wheel}{extras}", cwd=folder)
         smoke = shutil.copy(ROOT / "tools" / "smoke.py", folder)
-        run(python, "-W", "error", smoke, *native, cwd=folder)
+        run(python, "-W", "error", smoke, *(["--native"] if libraries_here() else []), cwd=folder)
+        if tests:
+            options = ["-q", "-p", "no:cacheprovider", "-c", f"{ROOT}/pyproject.toml", "--rootdir", f"{ROOT}"]
+            run(python, "-m", "pytest", *options, *(ROOT / test for test in tests), cwd=folder)
 
 
 if __name__ == "__main__":
     built = build()
     tool("abi3audit", "--strict", "--verbose", built)
     check_contents(built)
-    check_elsewhere(built)
+    check_elsewhere(built, sys.argv[1:])
     print(f"{built.relative_to(ROOT)}: {built.stat().st_size / 1024:.0f} kB, all checks passed")

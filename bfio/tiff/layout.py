@@ -30,13 +30,14 @@ class Route(enum.Enum):
 
 
 BYTE_CODECS = {
-    Compression.ADOBE_DEFLATE: "zlib_decode",
-    Compression.DEFLATE: "zlib_decode",
+    Compression.ADOBE_DEFLATE: "deflate_decode",
+    Compression.DEFLATE: "deflate_decode",
     Compression.ZSTD: "zstd_decode",
     Compression.ZSTD_DEPRECATED: "zstd_decode",
     Compression.LZMA: "lzma_decode",
 }
-"""Compressions of plain bytes, with the function of imagecodecs that undoes them."""
+"""Compressions of plain bytes, with the function of imagecodecs that undoes them (deflate_decode is libdeflate, zlib_decode
+half as fast)."""
 
 _KINDS: dict[tuple[int, int], str] = {
     (SampleFormat.UINT, 8): "u1",

@@ -85,8 +85,10 @@ def _is_run(file: OpenTiff, level: Any, n_planes: int) -> bool:
     """Whether all planes of a level lie in the file one behind the other, as ImageJ stores more than 4 GB."""
     layout = layout_of_page(level.keyframe)
     stored = n_planes * level.keyframe.nbytes
-    return layout.compression == Compression.NONE and layout.route is Route.KERNEL and (
-        stored <= file.source.size - level.dataoffset
+    return (
+        layout.compression == Compression.NONE
+        and layout.route is Route.KERNEL
+        and (stored <= file.source.size - level.dataoffset)
     )
 
 

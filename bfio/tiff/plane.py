@@ -72,7 +72,7 @@ def fit_segments(
         stride = layout.tile_nbytes
         offsets = offsets[0] + np.arange(n, dtype=np.uint64) * np.uint64(stride)
         byte_counts = None
-    if byte_counts is None and raw:
+    if raw and (byte_counts is None or byte_counts.size < n):
         rows = layout.grid.encoded_rows(np.arange(layout.grid.tiles_down))
         counts = np.repeat(rows * layout.row_nbytes, layout.grid.tiles_across)
         byte_counts = np.tile(counts, n // counts.size).astype(np.uint64)

@@ -1,0 +1,1 @@
+# No doors: the jobs are reached through `_tilecodec.decode`.

@@ -1,0 +1,1 @@
+# No doors: the copies are reached through `_tilecodec.decode`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +22,8 @@ from bfio.tiling import Grid
 
 __all__ = ["dialect_images"]
 
+logger = logging.getLogger("bfio")
+
 PAGE_AXES = ("YX", "YXS", "SYX")
 """How one page may end the axes of a series."""
 
@@ -30,11 +33,7 @@ _DIALECTS = {"generic": None, "uniform": None, "imagej": "ImageJ", "shaped": "ti
 
 def dialect_images(file: OpenTiff) -> list[TiffImage]:
     """All series of a file as tifffile sees them."""
-    with file.pages.parsing() as parsed:
-        series = parsed.series
-        if callable(series):  # from tifffile 2026.11 on; uncalled, it hides the axes of length 1
-            series = series(squeeze=False)
-        series = list(series)
+    series = _series(file)
     images: list[TiffImage] = []
     for entry in series:
         with file.pages.parsing():
@@ -44,6 +43,24 @@ def dialect_images(file: OpenTiff) -> list[TiffImage]:
     if not images:
         raise FormatError(f"{file.path}: there is no image in the file")
     return images
+
+
+def _series(file: OpenTiff) -> list[Any]:
+    """Tifffile's series; those of a plain file where what the vendor says breaks its parser."""
+    try:
+        return _parsed(file)
+    except FormatError as error:
+        logger.warning("%s; its pages are read without their dialect", error)
+    file.pages.forget_dialects()
+    return _parsed(file)
+
+
+def _parsed(file: OpenTiff) -> list[Any]:
+    with file.pages.parsing() as parsed:
+        series = parsed.series
+        if callable(series):  # from tifffile 2026.11 on; uncalled, it hides the axes of length 1
+            series = series(squeeze=False)
+        return list(series)
 
 
 def _image(file: OpenTiff, series: Any, index: int) -> TiffImage | None:

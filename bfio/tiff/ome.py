@@ -21,7 +21,7 @@ __all__ = ["FileSet", "ome_images"]
 class FileSet:
     """The files of a multi-file OME-TIFF, opened when first needed."""
 
-    def __init__(self, own: OpenTiff | None, reopen: Callable[[str], OpenTiff]) -> None:
+    def __init__(self, own: OpenTiff | None, reopen: Callable[[FileRef], OpenTiff]) -> None:
         self._own = own
         self._reopen = reopen
         self._open: dict[FileRef, OpenTiff] = {}
@@ -31,11 +31,11 @@ class FileSet:
         """The file that a reference means; None is the one that holds the OME-XML."""
         if ref is None and self._own is not None:
             return self._own
-        if ref is None or ref.file_name is None:
-            raise FormatError(f"a plane is in a file without a name (UUID {ref.uuid if ref else None})")
+        if ref is None:
+            raise FormatError("a plane is in the file of the metadata, which is no TIFF file")
         with self._lock:
             if ref not in self._open:
-                self._open[ref] = self._reopen(ref.file_name)
+                self._open[ref] = self._reopen(ref)
             return self._open[ref]
 
     def close(self) -> None:
@@ -131,9 +131,11 @@ def _first_ifd(files: FileSet, planes: PlaneMap) -> tuple[OpenTiff, int] | None:
         places = np.argwhere(planes.file == number)
         if len(places):
             try:
-                return files.file(ref), int(planes.ifd[tuple(places[0])])
-            except (FileNotFoundError, FormatError):
+                file, ifd = files.file(ref), int(planes.ifd[tuple(places[0])])
+                file.chain.record(ifd)
+            except (FileNotFoundError, FormatError, IndexError):
                 continue
+            return file, ifd
     return None
 
 

@@ -88,6 +88,7 @@ class PageFile:
         self._lock = threading.RLock()
         self._file: tifffile.TiffFile | None = None
         self._pages: dict[int, Any] = {}
+        self._plain = False
 
     @contextmanager
     def parsing(self) -> Iterator[tifffile.TiffFile]:
@@ -96,8 +97,17 @@ class PageFile:
             if self._file is None:
                 import tifffile
 
-                self._file = tifffile.TiffFile(io.BufferedReader(SourceFile(self._source), 1 << 16))
+                # OME-XML is ours; tifffile is asked where that is of no use
+                names = tifffile.TIFF.FILE_FLAGS if self._plain else {"ome"}
+                flags: dict[str, Any] = {f"is_{name}": False for name in names}
+                stream = io.BufferedReader(SourceFile(self._source), 1 << 16)
+                self._file = tifffile.TiffFile(stream, **flags)
             yield self._file
+
+    def forget_dialects(self) -> None:
+        """From now on every page is just a page, whatever vendor's file it is in."""
+        self.close()
+        self._plain = True
 
     def page(self, offset: int, index: int) -> Any:
         """Tifffile's page of the IFD at ``offset``."""

@@ -65,6 +65,7 @@ class TiffReader:
         self._files: FileSet | None = None
         self._xml: str | None = None
         self._source = source
+        self._own = FileRef(None, self.path.replace("\\", "/").rpartition("/")[2])
         self._file = OpenTiff(source, limits)
         self._workers = Workers(max_workers)
         self._tiles = TileReader(self.path, self._workers, limits, cache_bytes)
@@ -90,19 +91,20 @@ class TiffReader:
         if not text.rstrip("\0 \r\n\t").endswith("OME>"):
             return None
         self._xml = text
-        own = FileRef(None, self.path.replace("\\", "/").rpartition("/")[2])
-        n_own = len(self._file.chain)
-        holder: OpenTiff | None = self._file
         try:
             document = omexml.parse(text, self._limits)
+            self._own = FileRef(document.uuid, self._own.file_name)
             if document.binary_only is not None:
-                document, holder, n_own = self._companion(document), None, 0
-            files = self._files = FileSet(holder, self._sibling)
-            return ome_images(document, files, own._replace(uuid=document.uuid), n_own)
+                document = self._companion(document)
+                files = self._files = FileSet(None, self._sibling)
+                return ome_images(document, files, FileRef(document.uuid), 0)
+            files = self._files = FileSet(self._file, self._sibling)
+            return ome_images(document, files, self._own, len(self._file.chain))
         except FileNotFoundError as error:
             logger.warning("%s: the metadata file is missing (%s); only this file is read", self.path, error)
         except FormatError as error:
             logger.warning("%s: the OME-XML can not be used (%s); the planes are read without it", self.path, error)
+        self._xml = None  # what does not describe these pixels would only mislead
         return None
 
     def _companion(self, document: OmeDocument) -> OmeDocument:
@@ -117,11 +119,20 @@ class TiffReader:
         self._xml = data.decode("utf-8", "replace")
         return omexml.parse(data, self._limits)
 
-    def _sibling(self, name: str) -> OpenTiff:
-        """Another file of the set; this very file is not opened twice."""
-        if name == self.path.replace("\\", "/").rpartition("/")[2]:
+    def _sibling(self, ref: FileRef) -> OpenTiff:
+        """Another file of the set; this very file, known by its name or its UUID, is not opened twice."""
+        if ref.file_name == self._own.file_name or (ref.uuid and ref.uuid == self._own.uuid):
             return self._file
-        return OpenTiff(open_source(self._source.sibling(name), self._storage_options), self._limits)
+        if ref.file_name is None:
+            raise FormatError(f"{self.path}: a plane is in a file without a name (UUID {ref.uuid})")
+        source = open_source(self._source.sibling(ref.file_name), self._storage_options)
+        try:
+            return OpenTiff(source, self._limits)
+        except BaseException as error:
+            source.close()
+            if isinstance(error, FormatError) and source.path not in str(error):
+                raise FormatError(f"{source.path}: {error}") from error
+            raise
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -182,7 +193,7 @@ class TiffReader:
         return describe(self._file, self.images)
 
     def ome_xml(self) -> str | None:
-        """The OME-XML of the file or its companion, as it stands there."""
+        """The OME-XML of the file or its companion, as it stands there; None where it is of no use."""
         return self._xml
 
     def close(self) -> None:

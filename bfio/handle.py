@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import operator
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bfio._locks import ProcessLock
 from bfio._parallel import available_cpus
 from bfio.backends.base import ReaderBackend
 from bfio.backends.registry import Source, checked_name, open_reader
@@ -50,7 +50,7 @@ class Handle:
         self._prepare()
 
     def _prepare(self) -> None:
-        self._opening = threading.Lock()
+        self._opening = ProcessLock()
         self._backend: ReaderBackend | None = None
         self.closed = False
 

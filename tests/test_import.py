@@ -17,7 +17,7 @@ PACKAGE = Path(bfio.__file__).parent
 HEAVY = {"tifffile", "imagecodecs", "ome_types", "zarr", "jpype", "fsspec", "dask", "tensorstore", "xml", "numpy"}
 
 LAYERS = (
-    ("errors", "enums", "axes", "limits", "units", "_version"),
+    ("errors", "enums", "axes", "limits", "units", "_locks", "_version"),
     ("_cpus", "_pool"),
     ("selection", "tiling", "byteio", "metadata", "_kernels"),
     ("plan", "_parallel", "omexml", "result"),

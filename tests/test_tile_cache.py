@@ -228,7 +228,7 @@ def test_after_a_fork(in_fork):
 def test_a_fork_while_another_thread_holds_the_lock(in_fork):
     cache = TileCache(3 * SLOT, SLOT)
     use(cache, 1)
-    with cache._lock():
+    with cache._lock:
         assert in_fork(lambda: use(cache, 1)) == "[False]"
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -33,9 +33,12 @@ class Place:
     n_samples: int
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Batch:
-    """Tiles of several planes of one layout, and the output ``(T, C, Z, Y, X)`` they are cut into."""
+    """Tiles of several planes of one layout, and the output ``(T, C, Z, Y, X)`` they are cut into.
+
+    ``tasks`` has one task per tile and plane.
+    """
 
     layout: Layout
     planes: Sequence[Plane]
@@ -44,13 +47,12 @@ class Batch:
     x: range
     out: np.ndarray
     rescale: Rescale
+    tasks: np.ndarray = field(init=False)
 
-    @cached_property
-    def tasks(self) -> np.ndarray:
-        """One task per tile and plane."""
+    def __post_init__(self) -> None:
         t_stride, c_stride, z_stride = self.out.strides[:3]
         n_tiles = self.layout.grid.n_tiles if self.layout.planar else 0
-        return plan_planes(
+        self.tasks = plan_planes(
             self.layout.grid,
             self.y,
             self.x,

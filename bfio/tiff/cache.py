@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 
 import numpy as np
+
+from bfio._locks import ProcessLock
 
 __all__ = ["Lease", "TileCache"]
 
@@ -39,7 +40,7 @@ class TileCache:
     def __init__(self, nbytes: int, slot_nbytes: int) -> None:
         self.slot_nbytes = slot_nbytes
         self._n_slots = min(nbytes // slot_nbytes, _MAX_SLOTS) if slot_nbytes else 0
-        self._locks: dict[int, threading.Lock] = {}  # by process: a fork copies a lock in its locked state
+        self._lock = ProcessLock()
         self._reset()
 
     def _reset(self) -> None:
@@ -56,7 +57,7 @@ class TileCache:
 
     def lease(self) -> Lease:
         """Begin a read; :meth:`release` must follow."""
-        with self._lock():
+        with self._lock:
             if self._pid != os.getpid():  # a fork may have come in the middle of another thread's read
                 self._reset()
             return Lease(self._slab)
@@ -69,7 +70,7 @@ class TileCache:
         list of (offset, hit)
             Byte offset in the lease's slab, or -1 where no slot is free; and whether it holds the tile already.
         """
-        with self._lock():
+        with self._lock:
             if lease.slab is not self._slab:
                 return [(-1, False)] * len(keys)
             return [self._acquire(key, lease) for key in keys]
@@ -102,7 +103,7 @@ class TileCache:
 
     def release(self, lease: Lease, good: bool) -> None:
         """Give the slots back; ``good`` tells that all new ones were filled."""
-        with self._lock():
+        with self._lock:
             if lease.slab is not self._slab:
                 return
             for slot in lease.held:
@@ -119,10 +120,6 @@ class TileCache:
 
     def clear(self) -> None:
         """Drop all tiles and their memory; reads under way keep theirs."""
-        with self._lock():
+        with self._lock:
             self._n_slots = 0
             self._reset()
-
-    def _lock(self) -> threading.Lock:
-        """The lock of this process; made without a lock."""
-        return self._locks.setdefault(os.getpid(), threading.Lock())

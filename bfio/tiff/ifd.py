@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from bfio import _kernels
 from bfio._kernels import Status
+from bfio._locks import ProcessLock
 from bfio.byteio import Source
 from bfio.enums import FieldType
 from bfio.errors import BfioError, FormatError, LimitError
@@ -59,7 +59,7 @@ class IfdChain:
         self._source = source
         self._header = header
         self._limits = limits or Limits()
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         self._records: Records = np.empty(0, RECORD)
         self._next_offset = header.first_ifd_offset
         self._status = Status.OK

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 import numpy as np
 
 from bfio import omexml
+from bfio._locks import ProcessLock
 from bfio.errors import BfioError, FormatError
 from bfio.metadata import Channel, Series
 from bfio.omexml import FileRef, OmeDocument, OmeImage, PlaneMap
@@ -25,7 +25,7 @@ class FileSet:
         self._own = own
         self._reopen = reopen
         self._open: dict[FileRef, OpenTiff] = {}
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
 
     def file(self, ref: FileRef | None) -> OpenTiff:
         """The file that a reference means; None is the one that holds the OME-XML."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bfio._locks import ProcessLock
 from bfio.byteio import Source
 from bfio.errors import BfioError, FormatError, LimitError, UnsupportedError
 
@@ -85,7 +85,7 @@ class PageFile:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._lock = threading.RLock()
+        self._lock = ProcessLock()
         self._file: tifffile.TiffFile | None = None
         self._pages: dict[int, Any] = {}
         self._plain = False

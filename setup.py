@@ -170,20 +170,20 @@ def refuse_hints() -> None:
         vars(module)["performance_hint"] = refuse
 
 
-def cythonized(modules: list[Extension]) -> Any:
-    """The same extensions with C sources, which are written to a build folder."""
+def compile_to_c(modules: list[Extension]) -> None:
+    """Make the sources of the extensions C, which is written to a build folder."""
     from Cython.Build import cythonize
 
-    if not modules:
-        return []
     if not DEBUG:  # bounds checks, which a debug build wants, are a hint too
         refuse_hints()
-    return cythonize(  # type: ignore[no-untyped-call]
+    compiled = cythonize(  # type: ignore[no-untyped-call]
         modules,
         include_path=["src"],
         compiler_directives=DIRECTIVES,
         build_dir=folder_for("c", cython_version, DIRECTIVES),
     )
+    for module, in_c in zip(modules, compiled, strict=True):
+        module.sources, module.depends = in_c.sources, in_c.depends
 
 
 def commands(folder: str) -> dict[str, type]:
@@ -207,6 +207,10 @@ def commands(folder: str) -> dict[str, type]:
             super().finalize_options()
             self.parallel = True  # one compiler for each CPU
 
+        def run(self) -> None:
+            compile_to_c(self.extensions)  # not before: sdist and metadata need no C
+            super().run()
+
     class Wheel(bdist_wheel):
         def finalize_options(self) -> None:
             self.py_limited_api = "cp311" if STABLE_ABI else ""
@@ -223,6 +227,6 @@ if __name__ == "__main__":
         package_dir={"bfio": "bfio", "_tilecodec": "src/_tilecodec"},
         package_data={"bfio": ["py.typed"], "_tilecodec": ["*.pyi", "py.typed"]},
         include_package_data=False,
-        ext_modules=cythonized(kernels),
+        ext_modules=kernels,
         cmdclass=commands(base),
     )

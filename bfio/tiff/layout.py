@@ -36,8 +36,10 @@ BYTE_CODECS = {
     Compression.ZSTD_DEPRECATED: "zstd_decode",
     Compression.LZMA: "lzma_decode",
 }
-"""Compressions of plain bytes, with the function of imagecodecs that undoes them (deflate_decode is libdeflate, zlib_decode
-half as fast)."""
+"""Compressions of plain bytes, with the function of imagecodecs that undoes them.
+
+deflate_decode is libdeflate; zlib_decode is half as fast.
+"""
 
 _KINDS: dict[tuple[int, int], str] = {
     (SampleFormat.UINT, 8): "u1",

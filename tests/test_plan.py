@@ -148,11 +148,11 @@ def test_door():
         {"y_start": -1}, {"first_tile": -1}, {"first_task": -1}, {"first_task": 16}, {"first_task": 1},
         {"first_tile": 1}, {"y_start": 1}, {"x_start": 1}, {"x_count": 65}, {"y_count": 65}, {"y_step": 2},
         {"tile_rows": 2**33}, {"x_start": 2**41}, {"size_y": 2**41}, {"x_step": 2**62}, {"y_count": 2**62},
-        {"tiles_across": 3}, {"strips": 1, "size_y": 63}, {"tile_rows": 8},
+        {"tiles_across": 3}, {"tiles_across": 2**62}, {"tiles_across": 2**60}, {"first_tile": 2**63 - 1}, {"strips": 1, "size_y": 63}, {"tile_rows": 8},
     ],
 )  # fmt: skip
 def test_door_refuses_what_does_not_fit(wrong):
-    with pytest.raises(ValueError, match="plane|positive|negative|tiles"):
+    with pytest.raises(ValueError, match="plane|positive|negative|tile"):
         door(16, 16, **wrong)
 
 

@@ -42,6 +42,8 @@ cdef int64_t _fill(
     cdef tile_task* t
     row.dst = row.count = 0
     while _next_cut(y, &row):
+        if row.tile > (n_tiles - 1 - <int64_t>pattern.tile) // tiles_across:  # before the product below overflows
+            return -1
         col.dst = col.count = 0
         while _next_cut(x, &col):
             tile = <int64_t>pattern.tile + row.tile * tiles_across + col.tile
@@ -101,6 +103,8 @@ def plan_plane(
         raise ValueError("steps, counts and tile sizes must be positive")
     if min(y_start, x_start, first_tile, first_task) < 0 or first_task >= n_records or n_tiles < 1:
         raise ValueError("starts must not be negative, and there must be room and tiles")
+    if first_tile >= n_tiles:
+        raise ValueError("the first tile is not in the tables")
     if max(tile_rows, tile_cols, y_count, x_count) > 0xFFFFFFFF or max(y_start, x_start, size_y) > <int64_t>1 << 40:
         raise ValueError("the plane is too large")
     if y_step > (<int64_t>1 << 40) // y_count or x_step > (<int64_t>1 << 40) // x_count:

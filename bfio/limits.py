@@ -21,12 +21,16 @@ class Limits:
         Bytes of the value of one tag.
     xml_nbytes : int
         Bytes of an OME-XML document.
+    sparse_nbytes : int
+        Bytes of one read that have no data in the file: sparse tiles, missing planes, and what so few encoded bytes
+        can not hold. A file may always have 64 times its own size of them.
     """
 
     tile_nbytes: int = 1 << 30
     ifd_count: int = 4_000_000
     tag_nbytes: int = 1 << 28
     xml_nbytes: int = 1 << 28
+    sparse_nbytes: int = 1 << 27
 
     @classmethod
     def unlimited(cls) -> Limits:

@@ -13,11 +13,13 @@ import numpy as np
 from bfio.enums import Compression, Predictor
 from bfio.errors import FormatError, LimitError
 from bfio.metadata import Channel, Length, Series
+from bfio.tiff.backing import check_backed
 from bfio.tiff.file import OpenTiff
 from bfio.tiff.image import PlaneTable, TiffImage, with_pixels_of
 from bfio.tiff.layout import Layout, Route, layout_of_page
 from bfio.tiff.plane import Plane, PlaneMemo
 from bfio.tiff.resolution import pixel_size
+from bfio.tiff.sanity import check_chain
 from bfio.tiling import Grid
 
 __all__ = ["dialect_images"]
@@ -33,6 +35,7 @@ _DIALECTS = {"generic": None, "uniform": None, "imagej": "ImageJ", "shaped": "ti
 
 def dialect_images(file: OpenTiff) -> list[TiffImage]:
     """All series of a file as tifffile sees them."""
+    check_chain(file)
     series = _series(file)
     images: list[TiffImage] = []
     for entry in series:
@@ -100,13 +103,24 @@ def _table(file: OpenTiff, level: Any) -> SeriesPlanes:
 
 def _is_run(file: OpenTiff, level: Any, n_planes: int) -> bool:
     """Whether all planes of a level lie in the file one behind the other, as ImageJ stores more than 4 GB."""
-    layout = layout_of_page(level.keyframe)
+    layout = layout_of_page(level.keyframe, file.path)
     stored = n_planes * level.keyframe.nbytes
     return (
         layout.compression == Compression.NONE
         and layout.route is Route.KERNEL
         and (stored <= file.source.size - level.dataoffset)
     )
+
+
+def _check_count(file: OpenTiff, shape: Sequence[int]) -> None:
+    """Refuse more planes than the file has bytes, or the limits allow, before a table of them is made."""
+    n_planes = math.prod(shape)
+    if min(shape, default=1) < 1:
+        raise FormatError(f"{file.path}: the metadata describe an image of the shape {tuple(shape)}")
+    if n_planes > file.source.size:
+        raise FormatError(f"{file.path}: the metadata describe {n_planes} planes, more than the file has bytes")
+    if n_planes > file.limits.ifd_count:
+        raise LimitError(f"{file.path}: {n_planes} planes; Limits.ifd_count is {file.limits.ifd_count}")
 
 
 def _lead_order(axes: str, shape: Sequence[int]) -> tuple[np.ndarray, tuple[int, int, int]]:
@@ -161,6 +175,7 @@ class PageTable(SeriesPlanes):
     """A level whose pages are planes."""
 
     def __init__(self, file: OpenTiff, level: Any, axes: str, shape: Sequence[int]) -> None:
+        _check_count(file, shape)
         self._order, sizes = _lead_order(axes, shape)
         self._planes = PlaneMemo()
         super().__init__(file, level, sizes)
@@ -198,12 +213,14 @@ class ArrayTable(SeriesPlanes):
         if "Y" not in axes or "X" not in axes:
             raise FormatError(f"{file.path}: a series of axes {axes} has no planes")
         self._axes = [axes.index(axis) for axis in ("YXS" if self._samples_last else "YX")]
+        _check_count(file, [shape[i] for i in lead])
         nbytes = math.prod(shape) * np.dtype(level.dtype).itemsize
         if nbytes > file.limits.tile_nbytes:
             raise LimitError(
                 f"{file.path}: a volume of {nbytes} bytes can only be read at once, "
                 f"but Limits.tile_nbytes is {file.limits.tile_nbytes}"
             )
+        check_backed(file.path, nbytes, file.source.size, file.limits)
         self._order, sizes = _lead_order("".join(axes[i] for i in lead), [shape[i] for i in lead])
         self._transposed = (*lead, *self._axes)
         self._pixels: np.ndarray | None = None
@@ -213,6 +230,7 @@ class ArrayTable(SeriesPlanes):
         """Pixels of all planes, shape (planes, Y, X, S)."""
         with self._file.pages.parsing():
             if self._pixels is None:
+                self._file.pages.check_claims(page for page in self._level if page is not None)
                 pixels = self._level.asarray(squeeze=False).transpose(self._transposed)
                 if not self._samples_last:
                     pixels = pixels[..., None]

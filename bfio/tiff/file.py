@@ -13,7 +13,7 @@ from bfio.limits import Limits
 from bfio.tiff import header as tiff_header
 from bfio.tiff.ifd import STRUCTURE_NBYTES, IfdChain
 from bfio.tiff.layout import Layout, Route, layout_of_page, layout_of_record
-from bfio.tiff.pages import PageFile, TileDecoder
+from bfio.tiff.pages import PageFile, TileDecoder, foreign_errors
 from bfio.tiff.plane import Plane, PlaneMemo, fit_segments, merge_raw_strips
 from bfio.tiff.tags import TagValue, read_tags
 
@@ -83,17 +83,17 @@ class OpenTiff:
 
     def plane_of_page(self, page: object, index: int) -> Plane:
         """The plane that a page of tifffile describes."""
-        keyframe = page.keyframe  # type: ignore[attr-defined]
-        layout = layout_of_page(keyframe)
-        layout.check(self.path, self.limits, self.source.size)
-        layout = self._interned.setdefault(layout, layout)
-        offsets = np.asarray(page.dataoffsets, np.uint64)  # type: ignore[attr-defined]
-        byte_counts = np.asarray(page.databytecounts, np.uint64)  # type: ignore[attr-defined]
+        with foreign_errors(self.path, "can not use the tags"):  # tifffile takes values as they come
+            layout = layout_of_page(page.keyframe, self.path)  # type: ignore[attr-defined]
+            layout.check(self.path, self.limits, self.source.size)
+            layout = self._interned.setdefault(layout, layout)
+            offsets = np.asarray(page.dataoffsets, np.uint64)  # type: ignore[attr-defined]
+            byte_counts = np.asarray(page.databytecounts, np.uint64)  # type: ignore[attr-defined]
         return self._plane(layout, index, offsets, byte_counts, page)
 
     def plane_at(self, offset: int, page: object, index: int) -> Plane:
         """A plane without an IFD: uncompressed pixels at an offset, laid out as those of a page of tifffile."""
-        layout = layout_of_page(page.keyframe)  # type: ignore[attr-defined]
+        layout = layout_of_page(page.keyframe, self.path)  # type: ignore[attr-defined]
         whole = replace(layout.grid, tile_rows=layout.grid.size_y, tile_cols=layout.grid.size_x, strips=True)
         layout = replace(layout, grid=whole)
         layout.check(self.path, self.limits, self.source.size)
@@ -103,7 +103,7 @@ class OpenTiff:
     def _plane(
         self, layout: Layout, index: int, offsets: np.ndarray, byte_counts: np.ndarray | None, page: object
     ) -> Plane:
-        offsets, byte_counts = fit_segments(self.path, index, layout, offsets, byte_counts)
+        offsets, byte_counts = fit_segments(self.path, self.source.size, index, layout, offsets, byte_counts)
         stored = layout
         if layout.route is not Route.PAGE:
             layout, offsets, byte_counts = merge_raw_strips(layout, offsets, byte_counts)

@@ -143,6 +143,17 @@ class IfdChain:
         FormatError
             There is no IFD at one of the offsets.
         """
+        records, status = self._read(offsets)
+        if status != Status.OK:
+            raise _kernels.failure(status, f"{self._source.path}: IFD at offset {offsets[len(records)]}")
+        return records
+
+    def try_at(self, offsets: Offsets) -> Records:
+        """As :meth:`at`, up to the first offset at which there is no IFD."""
+        return self._read(offsets)[0]
+
+    def _read(self, offsets: Offsets) -> tuple[Records, Status]:
+        """Records of the IFDs before the first that fails, and how that fails."""
         offsets = np.ascontiguousarray(offsets, np.uint64)
         most = self._limits.ifd_count
         if len(offsets) > most:
@@ -159,9 +170,7 @@ class IfdChain:
             done += n
             if status == Status.NEED_MORE and not windows.fetch(position, nbytes, keep_all=n == 0):
                 status = Status.TRUNCATED
-        if status != Status.OK:
-            raise _kernels.failure(status, f"{self._source.path}: IFD at offset {offsets[done]}")
-        return records
+        return records[:done], Status(status)
 
     def tags(self, record: np.void) -> dict[int, TagValue]:
         """All tags of an IFD, read in Python; see :func:`bfio.tiff.tags.read_tags`."""

@@ -29,6 +29,9 @@ class Route(enum.Enum):
     """tifffile's decoder of the page does all of it."""
 
 
+MAX_SIDE = (1 << 32) - 1
+"""No image is larger, whatever the 64 bits of a BigTIFF tag say."""
+
 BYTE_CODECS = {
     Compression.ADOBE_DEFLATE: "deflate_decode",
     Compression.DEFLATE: "deflate_decode",
@@ -110,6 +113,8 @@ class Layout:
         """
         if self.grid.size_x < 1 or self.grid.size_y < 1 or self.samples < 1:
             raise FormatError(f"{path}: the image has no pixels ({self.grid.size_x} x {self.grid.size_y})")
+        if max(self.grid.size_x, self.grid.size_y) > MAX_SIDE:
+            raise FormatError(f"{path}: an image of {self.grid.size_x} x {self.grid.size_y} pixels can not be")
         if self.tile_nbytes > max(limits.tile_nbytes, file_nbytes * self.divisible):
             kind = "strip" if self.grid.strips else "tile"
             raise LimitError(
@@ -186,11 +191,11 @@ def layout_of_record(record: np.void, byte_order: str) -> Layout | None:
     )
 
 
-def layout_of_page(page: Any) -> Layout:
+def layout_of_page(page: Any, path: str) -> Layout:
     """Layout of a tifffile page; ``page`` is a keyframe (``TiffPage``) with all its attributes."""
     if page.dtype is None or 0 in page.shaped:
         raise FormatError(
-            f"the image has no pixels of a known data type "
+            f"{path}: the image has no pixels of a known data type "
             f"(sample format {page.sampleformat}, {page.bitspersample} bits, shape {page.shape})"
         )
     bits = page.bitspersample

@@ -8,7 +8,7 @@ import numpy as np
 
 from bfio import omexml
 from bfio._locks import ProcessLock
-from bfio.errors import BfioError, FormatError
+from bfio.errors import BfioError, FormatError, UnsupportedError
 from bfio.metadata import Channel, Series
 from bfio.omexml import FileRef, OmeDocument, OmeImage, PlaneMap
 from bfio.tiff.file import OpenTiff
@@ -16,6 +16,14 @@ from bfio.tiff.image import TiffImage, with_pixels_of
 from bfio.tiff.plane import Plane
 
 __all__ = ["FileSet", "ome_images"]
+
+
+MOST_LEVELS = 64
+"""Resolutions of one image: half the size each, there are never more than 32."""
+
+
+MOST_TRIES = 1000
+"""Files of a set that are looked for, until one is there."""
 
 
 class FileSet:
@@ -35,7 +43,11 @@ class FileSet:
             raise FormatError("a plane is in the file of the metadata, which is no TIFF file")
         with self._lock:
             if ref not in self._open:
-                self._open[ref] = self._reopen(ref)
+                try:
+                    self._open[ref] = self._reopen(ref)
+                except OSError as error:
+                    name = (ref.file_name or "?")[:200]
+                    raise FormatError(f"a plane is in {name!r}, which can not be read: {error}") from error
             return self._open[ref]
 
     def close(self) -> None:
@@ -127,13 +139,13 @@ def _image(
 
 def _first_ifd(files: FileSet, planes: PlaneMap) -> tuple[OpenTiff, int] | None:
     """An IFD that can be read now: of the own file if possible, else of the first other file that is there."""
-    for number, ref in enumerate(planes.files):
+    for number, ref in enumerate(planes.files[:MOST_TRIES]):
         places = np.argwhere(planes.file == number)
         if len(places):
             try:
                 file, ifd = files.file(ref), int(planes.ifd[tuple(places[0])])
                 file.chain.record(ifd)
-            except (FileNotFoundError, FormatError, IndexError):
+            except (FormatError, UnsupportedError, IndexError):
                 continue
             return file, ifd
     return None
@@ -142,7 +154,8 @@ def _first_ifd(files: FileSet, planes: PlaneMap) -> tuple[OpenTiff, int] | None:
 def _smaller(file: OpenTiff, ifd: int, first: Plane) -> list[Plane]:
     """Planes of the SubIFDs of an IFD, as long as they are smaller and smaller images of the same kind."""
     planes: list[Plane] = []
-    for level in range(1, 1 + len(file.chain.sub_ifds(file.chain.record(ifd)))):
+    n_children = len(file.chain.sub_ifds(file.chain.record(ifd)))
+    for level in range(1, 1 + min(n_children, MOST_LEVELS)):
         try:
             plane = file.sub_plane(ifd, level)
         except BfioError:
@@ -158,5 +171,5 @@ def _smaller(file: OpenTiff, ifd: int, first: Plane) -> list[Plane]:
 
 def _channels(declared: tuple[Channel, ...], size_c: int, samples: int) -> tuple[Channel, ...]:
     """One entry per plane along C; the samples are those of the pages."""
-    padded = (*declared, *([Channel()] * size_c))[:size_c]
-    return tuple(Channel(channel.name, samples, channel.color) for channel in padded)
+    known = [Channel(channel.name, samples, channel.color) for channel in declared[:size_c]]
+    return (*known, *[Channel(None, samples)] * (size_c - len(known)))

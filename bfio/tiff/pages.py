@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ import numpy as np
 from bfio._locks import ProcessLock
 from bfio.byteio import Source
 from bfio.errors import BfioError, FormatError, LimitError, UnsupportedError
+from bfio.tiff.streams import IMAGE_CODECS, check_claim
 
 if TYPE_CHECKING:
     import tifffile
@@ -21,13 +24,40 @@ __all__ = ["PageFile", "SourceFile", "TileDecoder", "foreign_errors"]
 TileDecoder = Callable[[bytes, int], np.ndarray]
 """Encoded bytes and index of a tile -> its pixels, shape (rows, columns, samples)."""
 
+MOST_WORDS = 300
+"""Characters of a foreign error's message that are passed on."""
+
+HEAD_NBYTES = 1 << 16
+"""Of an image stream, enough to find the size that it claims."""
+
 JPEG_COMPRESSIONS = {6, 7, 33007, 34892}
 """Compressions whose decoder wants the JPEGTables tag."""
 
 
+_log = logging.getLogger("bfio.tifffile")
+_inside = threading.local()
+
+
+def _reroute(record: logging.LogRecord) -> bool:
+    """Filter of tifffile's logger: what it says while bfio calls it goes to ``bfio.tifffile``, at level DEBUG."""
+    if not getattr(_inside, "depth", 0):
+        return True
+    _log.debug(record.msg, *(record.args or ()))
+    return False
+
+
+def _load() -> Any:
+    """The module tifffile, whose complaints of broken tags reach no user of bfio who did not ask for them."""
+    import tifffile
+
+    logging.getLogger("tifffile").addFilter(_reroute)  # twice is once
+    return tifffile
+
+
 @contextmanager
 def foreign_errors(path: str, doing: str) -> Iterator[None]:
-    """Turn whatever a foreign decoder raises on broken bytes into an error of ours."""
+    """Turn whatever a foreign decoder raises on broken bytes into an error of ours; its log messages stay quiet."""
+    _inside.depth = getattr(_inside, "depth", 0) + 1
     try:
         yield
     except BfioError:
@@ -35,11 +65,21 @@ def foreign_errors(path: str, doing: str) -> Iterator[None]:
     except MemoryError as error:
         raise LimitError(f"{path}: {doing}: out of memory") from error
     except (NotImplementedError, ImportError) as error:
-        raise UnsupportedError(f"{path}: {doing}: {error}") from error
+        raise UnsupportedError(f"{path}: {doing}: {_plain(error)}") from error
     except OSError:
         raise
     except Exception as error:
-        raise FormatError(f"{path}: {doing}: {type(error).__name__}: {error}") from error
+        raise FormatError(f"{path}: {doing}: {_plain(error)}") from error
+    finally:
+        _inside.depth -= 1
+
+
+def _plain(error: Exception) -> str:
+    """What a foreign error says, on one line; those of Python itself only tell that the tags do not fit together."""
+    text = " ".join(str(error).split())[:MOST_WORDS]
+    if isinstance(error, (TypeError, LookupError, AttributeError, AssertionError, ArithmeticError, RecursionError)):
+        return f"the TIFF tags are inconsistent ({type(error).__name__}: {text})"
+    return text or type(error).__name__
 
 
 class SourceFile(io.RawIOBase):
@@ -80,6 +120,13 @@ class SourceFile(io.RawIOBase):
         return len(data)
 
 
+def pixels_of_tile(page: Any) -> int:
+    """Pixels of one tile or strip."""
+    if page.is_tiled:
+        return int(page.tilewidth * page.tilelength * page.tiledepth)
+    return int(page.imagewidth * min(page.imagelength, page.rowsperstrip or page.imagelength) * page.imagedepth)
+
+
 class PageFile:
     """tifffile's view of one file, opened when first needed; all parsing happens under one lock."""
 
@@ -95,8 +142,7 @@ class PageFile:
         """The open ``TiffFile``, locked; errors of parsing become ours."""
         with self._lock, foreign_errors(self._source.path, "can not parse the TIFF structure"):
             if self._file is None:
-                import tifffile
-
+                tifffile = _load()
                 # OME-XML is ours; tifffile is asked where that is of no use
                 names = tifffile.TIFF.FILE_FLAGS if self._plain else {"ome"}
                 flags: dict[str, Any] = {f"is_{name}": False for name in names}
@@ -114,10 +160,8 @@ class PageFile:
         with self.parsing() as file:
             page = self._pages.get(offset)
             if page is None:
-                import tifffile
-
                 file.filehandle.seek(offset)
-                page = self._pages[offset] = tifffile.TiffPage(file, index)
+                page = self._pages[offset] = _load().TiffPage(file, index)
             return page
 
     def decoder(self, page: Any) -> TileDecoder:
@@ -128,9 +172,12 @@ class PageFile:
             arguments: dict[str, Any] = {}
             if int(keyframe.compression) in JPEG_COMPRESSIONS:
                 arguments = {"jpegtables": page.jpegtables, "jpegheader": keyframe.jpegheader}
-            decode = keyframe.decode
+            decode, compression = keyframe.decode, int(keyframe.compression)
+            head = (keyframe.jpegheader or b"") if arguments else b""
+            n_pixels = pixels_of_tile(keyframe)
 
         def decode_tile(data: bytes, index: int) -> np.ndarray:
+            check_claim(compression, head + data if head else data, n_pixels)
             pixels, _, shape = decode(data, index, **arguments)
             if shape[0] != 1:
                 raise UnsupportedError("tiles with a depth")
@@ -138,6 +185,17 @@ class PageFile:
             return tile
 
         return decode_tile
+
+    def check_claims(self, pages: Iterable[Any]) -> None:
+        """Refuse image streams that claim far more pixels than their tiles have, before many are decoded at once."""
+        with self.parsing():
+            for page in pages:
+                keyframe = page.keyframe
+                if int(keyframe.compression) not in IMAGE_CODECS:
+                    return
+                for offset, nbytes in zip(page.dataoffsets, page.databytecounts, strict=False):
+                    head = self._source.pread(offset, min(nbytes, HEAD_NBYTES)) if nbytes else b""
+                    check_claim(int(keyframe.compression), head, pixels_of_tile(keyframe))
 
     def close(self) -> None:
         """Forget the pages; the source belongs to somebody else."""

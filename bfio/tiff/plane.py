@@ -61,10 +61,12 @@ class PlaneMemo:
 
 
 def fit_segments(
-    path: str, index: int, layout: Layout, offsets: np.ndarray, byte_counts: np.ndarray | None
+    path: str, file_nbytes: int, index: int, layout: Layout, offsets: np.ndarray, byte_counts: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Hold the segment tables against the layout: surplus entries go, missing byte counts of raw data are known."""
     n = layout.n_segments
+    if n > file_nbytes:
+        raise FormatError(f"{path}: plane {index} has {n} tiles or strips, but the file only {file_nbytes} bytes")
     raw = layout.compression == Compression.NONE
     if offsets.size < n:
         if not (raw and offsets.size == 1 and layout.grid.strips and not layout.planar):

@@ -13,11 +13,12 @@ from bfio._kernels import can_convert
 from bfio._parallel import Workers
 from bfio.byteio import Source, open_source
 from bfio.enums import Tag
-from bfio.errors import FormatError, UsageError
+from bfio.errors import FormatError, UnsupportedError, UsageError
 from bfio.limits import Limits
 from bfio.metadata import Description
 from bfio.omexml import FileRef, OmeDocument
 from bfio.selection import Box
+from bfio.tiff.backing import Ledger
 from bfio.tiff.batch import Place, Rescale, batches
 from bfio.tiff.decode import TileReader
 from bfio.tiff.describe import describe
@@ -100,9 +101,9 @@ class TiffReader:
                 return ome_images(document, files, FileRef(document.uuid), 0)
             files = self._files = FileSet(self._file, self._sibling)
             return ome_images(document, files, self._own, len(self._file.chain))
-        except FileNotFoundError as error:
-            logger.warning("%s: the metadata file is missing (%s); only this file is read", self.path, error)
-        except FormatError as error:
+        except OSError as error:
+            logger.warning("%s: the metadata file can not be read (%s); only this file is", self.path, error)
+        except (FormatError, UnsupportedError) as error:
             logger.warning("%s: the OME-XML can not be used (%s); the planes are read without it", self.path, error)
         self._xml = None  # what does not describe these pixels would only mislead
         return None
@@ -154,10 +155,14 @@ class TiffReader:
         if not can_convert(dtype, out.dtype) or (rescale is not None and out.dtype.kind in "cb"):
             how = " by a scale" if rescale else ""
             raise UsageError(f"{self.path}: pixels of dtype {dtype} can not be read as {out.dtype}{how}")
-        for batch in batches(self._planes(series, level, box, out), box.y, box.x, out, rescale):
+        ledger = Ledger(self.path, self._source.size, self._limits)
+        for batch in batches(self._planes(series, level, box, out, ledger), box.y, box.x, out, rescale):
+            ledger.add_batch(batch)
             self._tiles.run(batch)
 
-    def _planes(self, series: int, level: int, box: Box, out: np.ndarray) -> Iterator[tuple[Plane, Place]]:
+    def _planes(
+        self, series: int, level: int, box: Box, out: np.ndarray, ledger: Ledger
+    ) -> Iterator[tuple[Plane, Place]]:
         """Planes of a box with their places; what the file does not store is set to 0 here."""
         image = self.images[series]
         samples = image.info.samples
@@ -167,6 +172,7 @@ class TiffReader:
                 for c_index, c, first, count in _sample_runs(box.c, samples):
                     plane = image.levels[level].plane(t, c, z)
                     if plane is None:
+                        ledger.add_missing(count * len(box.y) * len(box.x) * out.itemsize)
                         out[t_index, c_index : c_index + count, z_index] = 0
                         continue
                     self._check(plane, image, level, (t, c, z))

@@ -121,8 +121,8 @@ def describe(work, path: str) -> str:
             return f"RAISED a {type(error).__name__} that is no sentence: {sentence[:300]!r}"
         return f"refused: {type(error).__name__}: {sentence}"
     except FileNotFoundError as error:
-        return f"{'RAISED ' if os.path.exists(path) else 'refused: '}FileNotFoundError: {error}"
-    except BaseException as error:
+        return f"{'RAISED ' if os.path.exists(error.filename or path) else 'refused: '}FileNotFoundError: {error}"
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is reported
         import traceback
 
         last = traceback.extract_tb(error.__traceback__)[-1]
@@ -174,7 +174,7 @@ def main() -> None:
     import ome_types.model  # noqa: F401
     import tifffile  # noqa: F401
 
-    import bfio.backends.ometiff  # noqa: F401
+    import bfio.backends.ometiff
     import bfio.omexml.model  # noqa: F401
 
     for line in sys.stdin:

@@ -626,7 +626,7 @@ def offsets():
 
 @family
 def headers():
-    for name, data in (
+    yield from (
         ("empty", b""), ("one", b"I"), ("mark", b"II"), ("version", b"II*\0"), ("zero", b"II*\0\0\0\0\0"),
         ("self", b"II*\0\x04\0\0\0"), ("past", b"II*\0\xff\xff\xff\xff"), ("end", b"MM\0*\0\0\0\x08"),
         ("big", b"II+\0\x08\0\0\0"), ("big zero", b"II+\0\x08\0\0\0" + bytes(8)), ("big words", b"II+\0\x10\0\0\0" + bytes(40)),
@@ -635,8 +635,7 @@ def headers():
         ("nulls", bytes(4096)), ("no entries", b"II*\0\x08\0\0\0\0\0\0\0\0\0"), ("ndpi", b"II*\0\x10\0\0\0\0\0\0\0" + bytes(64)),
         ("orf", b"IIRO\x08\0\0\0" + bytes(64)), ("rw2", b"IIU\0\x18\0\0\0" + bytes(64)), ("dcp", b"IICR\x08\0\0\0" + bytes(64)),
         ("jpeg", b"\xff\xd8\xff\xe0" + bytes(40)), ("zip", b"PK\x03\x04" + bytes(40)),
-    ):  # fmt: skip
-        yield name, data
+    )
 
 
 def real_files() -> Iterator[tuple[str, bytes]]:

@@ -45,6 +45,8 @@ class FileSet:
             if ref not in self._open:
                 try:
                     self._open[ref] = self._reopen(ref)
+                except FileNotFoundError:
+                    raise
                 except OSError as error:
                     name = (ref.file_name or "?")[:200]
                     raise FormatError(f"a plane is in {name!r}, which can not be read: {error}") from error
@@ -145,7 +147,7 @@ def _first_ifd(files: FileSet, planes: PlaneMap) -> tuple[OpenTiff, int] | None:
             try:
                 file, ifd = files.file(ref), int(planes.ifd[tuple(places[0])])
                 file.chain.record(ifd)
-            except (FormatError, UnsupportedError, IndexError):
+            except (FileNotFoundError, FormatError, UnsupportedError, IndexError):
                 continue
             return file, ifd
     return None

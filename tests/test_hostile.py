@@ -231,7 +231,7 @@ def test_log_of_tifffile(tmp_path, caplog):
 
     path = tmp_path / "bad.tif"
     path.write_bytes(hostile_files.strip(t700=(4, 1, 2**31), t258=(3, 3), t65000=(77, 1)))
-    with caplog.at_level("DEBUG"), caplog.at_level("DEBUG", "bfio.tifffile"):
+    with caplog.at_level("DEBUG"), caplog.at_level("DEBUG", "tifffile"), caplog.at_level("DEBUG", "bfio.tifffile"):
         with BioReader(path) as reader:
             reader.thumbnail()
         ours = [record for record in caplog.records if record.name == "bfio.tifffile"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 __all__ = ["Limits"]
 
@@ -24,6 +24,8 @@ class Limits:
     sparse_nbytes : int
         Bytes of one read that have no data in the file: sparse tiles, missing planes, and what so few encoded bytes
         can not hold. A file may always have 64 times its own size of them.
+    allow_truncated : bool
+        Whether a file whose chain of IFDs breaks off is read up to there, instead of refused.
     """
 
     tile_nbytes: int = 1 << 30
@@ -31,8 +33,10 @@ class Limits:
     tag_nbytes: int = 1 << 28
     xml_nbytes: int = 1 << 28
     sparse_nbytes: int = 1 << 27
+    allow_truncated: bool = False
 
     @classmethod
     def unlimited(cls) -> Limits:
         """No bounds, for files that are trusted."""
-        return cls(**{field.name: 1 << 62 for field in fields(cls)})
+        huge = 1 << 62
+        return cls(tile_nbytes=huge, ifd_count=huge, tag_nbytes=huge, xml_nbytes=huge, sparse_nbytes=huge)

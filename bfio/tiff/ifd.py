@@ -79,6 +79,11 @@ class IfdChain:
         return self._status != Status.OK
 
     @property
+    def loops(self) -> bool:
+        """Whether the chain comes back to itself: odd, but no IFD is missing."""
+        return self._status == Status.LOOP
+
+    @property
     def fault(self) -> str | None:
         """One sentence on the fault that ended the walk, if there was one."""
         return str(self._fault()) if self.broken else None

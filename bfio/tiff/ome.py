@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import numpy as np
@@ -16,6 +17,8 @@ from bfio.tiff.image import TiffImage, with_pixels_of
 from bfio.tiff.plane import Plane
 
 __all__ = ["FileSet", "ome_images"]
+
+logger = logging.getLogger("bfio")
 
 
 MOST_LEVELS = 64
@@ -52,6 +55,11 @@ class FileSet:
                     raise FormatError(f"a plane is in {name!r}, which can not be read: {error}") from error
             return self._open[ref]
 
+    def check_complete(self) -> None:
+        """Raise where a plane may be missing because the file with the OME-XML was cut off."""
+        if self._own is not None and not self._own.chain.loops:
+            self._own.chain.check()
+
     def close(self) -> None:
         """Close the other files."""
         with self._lock:
@@ -72,6 +80,7 @@ class OmePlanes:
         """The plane at a position; None where no TiffData names it."""
         number, index = int(self._planes.file[t, c, z]), int(self._planes.ifd[t, c, z])
         if number < 0 or index < 0:
+            self._files.check_complete()
             return None
         ref = self._planes.files[number]
         try:
@@ -117,6 +126,9 @@ def _image(
     first = file.plane(ifd)
     if omexml.channel_planes(pixels, first.layout.samples) != planes.ifd.shape[1]:
         planes = omexml.plane_map(pixels, n_own, samples=first.layout.samples, own=own, first_ifd=first_ifd)
+    n_absent = int((planes.ifd < 0).sum())
+    if n_absent:
+        logger.warning("%s: %d of %d planes are not there, and read as 0", file.path, n_absent, planes.ifd.size)
     size_t, size_c, size_z = planes.ifd.shape
     info = Series(
         index=index,

@@ -34,6 +34,9 @@ __all__ = ["TiffReader"]
 
 logger = logging.getLogger("bfio")
 
+WHOLE_CHAINS = (None, "OME", "ImageJ", "tifffile")
+"""Dialects whose IFDs form one whole chain; vendors' files may wrap offsets or end in garbage, as tifffile knows."""
+
 
 class TiffReader:
     """Any TIFF that tifffile understands, as a list of images.
@@ -78,13 +81,24 @@ class TiffReader:
         file = self._file
         tags = file.tags()
         images = self._ome_images(tags)
-        if images is not None:
-            return images
-        if is_plain(tags, file):
-            if file.chain.broken:
-                logger.warning("%s; the %d planes before it are read", file.chain.fault, len(file.chain))
-            return [plain_image(tags, file)]
-        return dialect_images(file)
+        if images is None:
+            images = [plain_image(tags, file)] if is_plain(tags, file) else dialect_images(file)
+        if images[0].dialect in WHOLE_CHAINS:
+            self._check_chain()
+        return images
+
+    def _check_chain(self) -> None:
+        """Refuse a file that was cut off, rather than give fewer planes than were written."""
+        chain = self._file.chain
+        if not chain.broken:
+            return
+        if not (chain.loops or self._limits.allow_truncated):
+            try:
+                chain.check()
+            except FormatError as error:
+                how = "pass limits=Limits(allow_truncated=True) to read the planes before that"
+                raise FormatError(f"{error}; {how}") from error
+        logger.warning("%s; the planes before it are read", chain.fault)
 
     def _ome_images(self, tags: Mapping[int, TagValue]) -> list[TiffImage] | None:
         """Images by OME-XML; None where there is none, or none that can be used."""

@@ -36,10 +36,23 @@ class OpenTiff:
         self.path = source.path
         self.header = tiff_header.parse(source.pread(0, 16), source.size)
         self.chain = IfdChain(source, self.header, limits)
-        self.pages = PageFile(source)
+        self.pages = PageFile(source, self._broken_link)
         self._layouts: dict[Hashable, Layout | None] = {}
         self._interned: dict[Layout, Layout] = {}
         self._planes = PlaneMemo()
+
+    def _broken_link(self) -> range:
+        """Bytes of the offset with which the chain of IFDs leaves the file or comes back to itself.
+
+        For tifffile they are zeros: the chain ends there, where it might follow it for ever. Large classic files are
+        left alone, as Hamamatsu's have offsets that the kernel does not know.
+        """
+        records = self.chain.all()
+        if not self.chain.broken or not len(records) or (self.source.size >> 32 and not self.header.bigtiff):
+            return range(0)
+        head, entry, link = (8, 20, 8) if self.header.bigtiff else (2, 12, 4)
+        start = int(records[-1]["offset"]) + head + entry * int(records[-1]["n_entries"])
+        return range(start, start + link)
 
     def tags(self, offset: int | None = None) -> dict[int, TagValue]:
         """All tags of the IFD at an offset; by default the first one."""

@@ -83,10 +83,14 @@ def _plain(error: Exception) -> str:
 
 
 class SourceFile(io.RawIOBase):
-    """A read-only file object over positional reads: its position is its own, in every process."""
+    """A read-only file object over positional reads: its position is its own, in every process.
 
-    def __init__(self, source: Source) -> None:
+    The bytes in `blank` read as zeros.
+    """
+
+    def __init__(self, source: Source, blank: range = range(0)) -> None:
         super().__init__()
+        self._blank = blank
         self._source = source
         self._position = 0
         self.name = source.path
@@ -116,6 +120,9 @@ class SourceFile(io.RawIOBase):
         view = memoryview(buffer).cast("B")
         data = self._source.pread(self._position, len(view))
         view[: len(data)] = data
+        for position in self._blank:
+            if 0 <= position - self._position < len(data):
+                view[position - self._position] = 0
         self._position += len(data)
         return len(data)
 
@@ -127,11 +134,18 @@ def pixels_of_tile(page: Any) -> int:
     return int(page.imagewidth * min(page.imagelength, page.rowsperstrip or page.imagelength) * page.imagedepth)
 
 
+def _settable(kind: type, flag: str) -> bool:
+    """Whether a flag of tifffile's can be given; newer versions compute some."""
+    attribute = getattr(kind, f"is_{flag}", None)
+    return not (isinstance(attribute, property) and attribute.fset is None)
+
+
 class PageFile:
     """tifffile's view of one file, opened when first needed; all parsing happens under one lock."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, broken_link: Callable[[], range]) -> None:
         self._source = source
+        self._broken_link = broken_link
         self._lock = ProcessLock()
         self._file: tifffile.TiffFile | None = None
         self._pages: dict[int, Any] = {}
@@ -145,8 +159,8 @@ class PageFile:
                 tifffile = _load()
                 # OME-XML is ours; tifffile is asked where that is of no use
                 names = tifffile.TIFF.FILE_FLAGS if self._plain else {"ome"}
-                flags: dict[str, Any] = {f"is_{name}": False for name in names}
-                stream = io.BufferedReader(SourceFile(self._source), 1 << 16)
+                flags: dict[str, Any] = {f"is_{name}": False for name in names if _settable(tifffile.TiffFile, name)}
+                stream = io.BufferedReader(SourceFile(self._source, self._broken_link()), 1 << 16)
                 self._file = tifffile.TiffFile(stream, **flags)
             yield self._file
 

@@ -10,15 +10,15 @@ from bfio.tiff.ifd import structure
 
 __all__ = ["check_chain"]
 
-SHORT_CHAIN = 64
-"""Chains of so few IFDs are never a burden, even those that come back to themselves."""
+FEW_CHILDREN = 64
+"""So few SubIFDs are never a burden, wherever they are."""
 MOST_KINDS = 512
 """tifffile compares images of different kinds pair by pair."""
 ENTRY_NBYTES = 12
 
 
 def check_chain(file: OpenTiff) -> None:
-    """Refuse chains that come back to themselves late, IFDs that overlap, and very many kinds of images.
+    """Refuse SubIFDs that overlap, and very many kinds of images.
 
     Raises
     ------
@@ -28,10 +28,8 @@ def check_chain(file: OpenTiff) -> None:
     n_kinds = len(np.unique(structure(records))) if len(records) > MOST_KINDS else 0
     if n_kinds > MOST_KINDS:
         raise LimitError(f"{file.path}: {n_kinds} kinds of images in one file, more than {MOST_KINDS}")
-    if len(records) > SHORT_CHAIN and file.chain.loops:
-        file.chain.check()
     n_children = int(np.minimum(records["sub_ifds"]["count"], np.uint64(1 << 32)).sum())
-    if n_children > SHORT_CHAIN:
+    if n_children > FEW_CHILDREN:
         _check_children(file, records, n_children)
 
 

@@ -15,6 +15,10 @@ from http_server import Server
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as background jobs of a shell begin; children would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
 def corpus() -> Path:
     """Folder of the sample files; a test that needs it is skipped where it is absent."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from enum import IntEnum, IntFlag
+from enum import IntEnum, IntFlag, StrEnum
 
 __all__ = [
     "Compression",
+    "Downsample",
     "ExtraSamples",
     "FieldType",
     "FillOrder",
@@ -172,6 +173,15 @@ class ExtraSamples(IntEnum):
     UNSPECIFIED = 0
     ASSOCIATED_ALPHA = 1
     UNASSOCIATED_ALPHA = 2
+
+
+class Downsample(StrEnum):
+    """How a level of a pyramid becomes the next one; not a number of TIFF."""
+
+    MEAN = "mean"
+    NEAREST = "nearest"
+    MODE = "mode"
+    MAX = "max"
 
 
 class ResolutionUnit(IntEnum):

@@ -19,7 +19,7 @@ HEAVY = {"tifffile", "imagecodecs", "ome_types", "zarr", "jpype", "fsspec", "das
 LAYERS = (
     ("errors", "enums", "axes", "limits", "units", "_locks", "_version"),
     ("_cpus", "_pool"),
-    ("selection", "tiling", "byteio", "metadata", "_kernels"),
+    ("selection", "tiling", "byteio", "metadata", "options", "_kernels"),
     ("plan", "_parallel", "omexml", "result"),
     ("tiff", "pyramid"),
     ("backends",),

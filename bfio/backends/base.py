@@ -10,7 +10,10 @@ import numpy as np
 from bfio.metadata import Description, Series
 from bfio.selection import Box
 
-__all__ = ["ReaderBackend"]
+__all__ = ["Key", "ReaderBackend", "WriterBackend"]
+
+Key = tuple[slice, slice, slice, slice, slice]
+"""Key of a region, in the order Y, X, Z, C, T."""
 
 
 @runtime_checkable
@@ -52,4 +55,45 @@ class ReaderBackend(Protocol):
 
     def close(self) -> None:
         """Release the file; closing twice is allowed."""
+        ...
+
+
+@runtime_checkable
+class WriterBackend(Protocol):
+    """One image file that is being written. `write` may be called from many threads at once.
+
+    The file gets its name when it is closed; until then it is ``<name>.part``.
+    """
+
+    name: str
+    tile_shape: tuple[int, int]
+
+    def write(self, box: Box, block: np.ndarray) -> None:
+        """Store the pixels of `box`; what was there before is replaced.
+
+        Parameters
+        ----------
+        box : Box
+            Not empty, and within the image; steps on Y and X are 1. C counts samples, as in `ReaderBackend.read`.
+        block : numpy.ndarray
+            Shape ``box.shape``, any strides (negative ones and 0 too), native byte order, and the dtype of the image
+            or one that converts to it without loss. Not used after the call.
+        """
+        ...
+
+    def flush(self) -> None:
+        """Make a checkpoint: what was written so far can be read in ``<name>.part``, and resumed."""
+        ...
+
+    @property
+    def missing(self) -> list[Key]:
+        """Regions that were not written yet."""
+        ...
+
+    def close(self) -> None:
+        """Finish the file and give it its name; closing twice is allowed."""
+        ...
+
+    def abandon(self) -> None:
+        """Release the file as it is: ``<name>.part`` stays, and nothing gets the final name."""
         ...

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from bfio.backends.base import WriterBackend
 from bfio.byteio import open_source
+from bfio.errors import UnsupportedError
 from bfio.limits import Limits
 from bfio.metadata import Description, Series
+from bfio.options import WriteOptions
 from bfio.selection import Box
 from bfio.tiff.reader import TiffReader
 
-__all__ = ["OmeTiffReader"]
+__all__ = ["OmeTiffReader", "open_writer"]
 
 
 class OmeTiffReader:
@@ -75,3 +79,8 @@ class OmeTiffReader:
     def close(self) -> None:
         """Close the file."""
         self._reader.close()
+
+
+def open_writer(path: Path, series: Series, xml: str, options: WriteOptions) -> WriterBackend:
+    """Start an OME-TIFF file. See :func:`bfio.backends.registry.create_writer`."""
+    raise UnsupportedError(f"{path.name}: this version of bfio does not write TIFF yet")

@@ -11,9 +11,20 @@ from bfio import byteio
 from bfio.errors import BackendMissingError, FormatError, UnsupportedError, UsageError
 
 if TYPE_CHECKING:
-    from bfio.backends.base import ReaderBackend
+    from bfio.backends.base import ReaderBackend, WriterBackend
+    from bfio.metadata import Series
+    from bfio.options import WriteOptions
 
-__all__ = ["BACKENDS", "READABLE", "Source", "checked_name", "detect", "open_reader"]
+__all__ = [
+    "BACKENDS",
+    "READABLE",
+    "Source",
+    "checked_name",
+    "create_writer",
+    "detect",
+    "open_reader",
+    "writer_name",
+]
 
 Source: TypeAlias = "str | os.PathLike[str] | BinaryIO"
 
@@ -22,6 +33,9 @@ BACKENDS = ("python", "bioformats", "zarr", "zarr3", "tensorstore")
 
 READABLE = frozenset({"TIFF"})
 """Formats, as :func:`detect` names them, that some backend reads."""
+
+TIFF_SUFFIXES = (".tif", ".tiff", ".tf2", ".tf8", ".btf")
+"""Ends of file names that are written as TIFF, ``.ome.tif`` and ``.ome.tiff`` among them; in any case."""
 
 _NOT_YET = {"bioformats": "Bio-Formats", "zarr": "OME-Zarr"}
 _HEAD = 512
@@ -68,6 +82,51 @@ def checked_name(backend: object) -> str | None:
             f"backend={name!r} ({_NOT_YET[name]}) is not in this version of bfio, which reads TIFF"
         )
     return name
+
+
+def writer_name(path: Path, backend: object = None) -> str:
+    """Name of the backend that writes a file of this name.
+
+    Raises
+    ------
+    UnsupportedError
+        No backend writes such files; the message lists what can be written.
+    BackendMissingError
+    UsageError
+    """
+    name = checked_name(backend)
+    suffix = path.suffix.lower()
+    if suffix in TIFF_SUFFIXES:
+        return "python"
+    writable = f"a name that ends in .ome.tif, .ome.tiff, {', '.join(TIFF_SUFFIXES[:-1])} or {TIFF_SUFFIXES[-1]}"
+    if suffix == ".zarr" and name != "python":
+        raise UnsupportedError(f"{path.name}: this version of bfio does not write OME-Zarr yet; use {writable}")
+    raise UnsupportedError(f"{path.name}: bfio writes OME-TIFF; use {writable}")
+
+
+def create_writer(path: Path, backend_name: str, series: Series, xml: str, options: WriteOptions) -> WriterBackend:
+    """Start writing a file.
+
+    Parameters
+    ----------
+    path : Path
+        Absolute. A file of this name stays as it is until the new one is closed.
+    backend_name : str
+        From :func:`writer_name`.
+    series : Series
+        The image; ``levels`` holds each resolution, with the shape of its tiles.
+    xml : str
+        OME-XML as it goes into the file.
+    options : WriteOptions
+        ``levels`` is at least 1.
+    """
+    return _writers()[backend_name](path, series, xml, options)
+
+
+def _writers() -> dict[str, Callable[..., WriterBackend]]:
+    from bfio.backends.ometiff import open_writer
+
+    return {"python": open_writer}
 
 
 def open_reader(source: Source, storage_options: dict[str, Any] | None = None, **options: Any) -> ReaderBackend:

@@ -1,0 +1,278 @@
+"""How a file is to be written: what users say, checked and turned into values of the package."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from bfio._cpus import available_cpus
+from bfio.enums import Compression, Downsample, Predictor
+from bfio.errors import UsageError
+
+__all__ = ["AUTO_LEVELS", "WriteOptions", "check_fit", "parse_options"]
+
+Value = TypeVar("Value")
+
+AUTO_LEVELS = 0
+"""``levels`` of "auto": as many as it takes until a plane fits into one tile."""
+
+_LEAST_TILE, _MOST_TILE = 16, 1 << 16
+
+_COMPRESSIONS: dict[str, Compression] = {
+    "deflate": Compression.ADOBE_DEFLATE,
+    "zlib": Compression.ADOBE_DEFLATE,
+    "adobe_deflate": Compression.ADOBE_DEFLATE,
+    "zstd": Compression.ZSTD,
+    "zstandard": Compression.ZSTD,
+    "lzw": Compression.LZW,
+    "packbits": Compression.PACKBITS,
+    "none": Compression.NONE,
+    "uncompressed": Compression.NONE,
+    "raw": Compression.NONE,
+    "jpeg": Compression.JPEG,
+    "jpg": Compression.JPEG,
+    "jpeg2000": Compression.JPEG2000,
+    "jp2k": Compression.JPEG2000,
+    "j2k": Compression.JPEG2000,
+    "webp": Compression.WEBP,
+}
+_LEVELS: dict[Compression, tuple[int, int]] = {
+    Compression.ADOBE_DEFLATE: (0, 12),
+    Compression.ZSTD: (-7, 22),
+    Compression.JPEG: (1, 100),
+    Compression.JPEG2000: (0, 100),
+    Compression.WEBP: (0, 9),
+}
+"""Lowest and highest compression level: for JPEG the quality, for JPEG 2000 the ratio of signal to noise in dB."""
+
+_PREDICTORS: dict[str, Predictor] = {
+    "none": Predictor.NONE,
+    "horizontal": Predictor.HORIZONTAL,
+    "float": Predictor.FLOATING_POINT,
+    "floatingpoint": Predictor.FLOATING_POINT,
+    "floating_point": Predictor.FLOATING_POINT,
+}
+_PREDICTED = frozenset({Compression.ADOBE_DEFLATE, Compression.ZSTD, Compression.LZW})
+
+_DOWNSAMPLES: dict[str, Downsample] = {
+    **{member.value: member for member in Downsample},
+    "average": Downsample.MEAN,
+    "maximum": Downsample.MAX,
+    "labels": Downsample.MODE,
+}
+_IMAGE_CODECS: dict[Compression, tuple[str, tuple[str, ...], tuple[int, ...]]] = {
+    Compression.JPEG: ("JPEG", ("uint8",), (1, 3)),
+    Compression.JPEG2000: ("JPEG 2000", ("uint8", "int8", "uint16", "int16"), (1, 3, 4)),
+    Compression.WEBP: ("WebP", ("uint8",), (3, 4)),
+}
+"""Name, dtypes and samples per pixel of codecs that do not take everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """How a file is written. :func:`parse_options` makes one from what users say.
+
+    Attributes
+    ----------
+    compression : Compression
+    compression_level : int or None
+        None for the default of the codec.
+    predictor : Predictor or None
+        None where bfio is to choose.
+    tile_size : tuple of int
+        Rows and columns, multiples of 16.
+    levels : int
+        Resolutions, the full one counted; `AUTO_LEVELS` until the sizes of the image are known.
+    bigtiff : bool or None
+        None where bfio is to choose.
+    downsample : Downsample
+        How a level becomes the next one.
+    max_workers : int
+    resume : bool
+        Go on with the file that an earlier writer left.
+    """
+
+    compression: Compression = Compression.ADOBE_DEFLATE
+    compression_level: int | None = None
+    predictor: Predictor | None = None
+    tile_size: tuple[int, int] = (1024, 1024)
+    levels: int = 1
+    bigtiff: bool | None = None
+    downsample: Downsample = Downsample.MEAN
+    max_workers: int = 1
+    resume: bool = False
+
+
+def parse_options(
+    *,
+    compression: Any = "deflate",
+    compression_level: Any = None,
+    predictor: Any = None,
+    tile_size: Any = 1024,
+    levels: Any = 1,
+    bigtiff: Any = None,
+    downsample: Any = "mean",
+    max_workers: Any = None,
+    resume: Any = False,
+) -> WriteOptions:
+    """Options from the arguments of a writer.
+
+    Parameters
+    ----------
+    compression : str, int or None
+        ``"deflate"``, ``"zstd"``, ``"lzw"``, ``"packbits"``, ``"none"`` (or None), ``"jpeg"``, ``"jpeg2000"``,
+        ``"webp"``, other names of these in any case, or the number that TIFF has for it.
+    compression_level : int, optional
+    predictor : str, int or bool, optional
+        ``"none"`` or False, ``"horizontal"`` or True or 2, ``"float"`` or 3; None lets bfio choose.
+    tile_size : int or (int, int)
+        Rows and columns.
+    levels : int or "auto"
+    bigtiff : bool, optional
+    downsample : str
+        ``"mean"``, ``"nearest"``, ``"mode"`` or ``"max"``.
+    max_workers : int, optional
+        By default the CPUs that this process may use.
+    resume : bool
+
+    Raises
+    ------
+    UsageError
+        The message lists what is allowed.
+    """
+    codec = _compression(compression)
+    return WriteOptions(
+        compression=codec,
+        compression_level=_compression_level(compression_level, codec),
+        predictor=_predictor(predictor, codec),
+        tile_size=_tile_size(tile_size),
+        levels=_levels(levels),
+        bigtiff=None if bigtiff is None else _flag("bigtiff", bigtiff),
+        downsample=_named("downsample", downsample, _DOWNSAMPLES),
+        max_workers=available_cpus() if max_workers is None else max(1, _int("max_workers", max_workers)),
+        resume=_flag("resume", resume),
+    )
+
+
+def check_fit(options: WriteOptions, dtype: np.dtype, samples: int) -> None:
+    """Raise UsageError where pixels of this kind can not be stored with these options."""
+    limited = _IMAGE_CODECS.get(options.compression)
+    if limited is not None:
+        name, dtypes, counts = limited
+        if dtype.name not in dtypes:
+            raise UsageError(f"{name} stores {_listed(dtypes)}, not {dtype}; use compression='deflate' or 'zstd'")
+        if samples not in counts:
+            raise UsageError(
+                f"{name} stores {_listed(counts)} samples per pixel, not {samples}; use compression='deflate' or 'zstd'"
+            )
+    if options.predictor == Predictor.FLOATING_POINT and dtype.kind != "f":
+        raise UsageError(f"predictor='float' is for floating point pixels, not {dtype}; use 'horizontal' or None")
+    if options.predictor == Predictor.HORIZONTAL and dtype.kind not in "iuf":
+        raise UsageError(f"predictor='horizontal' is for integers, not {dtype}; use 'none' or None")
+
+
+def _compression(value: Any) -> Compression:
+    if value is None or value is False:
+        return Compression.NONE
+    if isinstance(value, int) and value is not True:
+        if value in _COMPRESSIONS.values():
+            return Compression(value)
+        raise _refusal("compression", value, _COMPRESSIONS)
+    return _named("compression", value, _COMPRESSIONS)
+
+
+def _compression_level(value: Any, codec: Compression) -> int | None:
+    if value is None:
+        return None
+    level = _int("compression_level", value)
+    name = codec.name.lower().replace("adobe_", "")
+    if codec not in _LEVELS:
+        raise UsageError(f"compression {name!r} has no levels; leave compression_level={level} out")
+    low, high = _LEVELS[codec]
+    if not low <= level <= high:
+        raise UsageError(f"compression_level={level} must be {low} to {high} with compression {name!r}")
+    return level
+
+
+def _predictor(value: Any, codec: Compression) -> Predictor | None:
+    if value is None:
+        return None
+    if isinstance(value, (bool, np.bool_)):
+        found = Predictor.HORIZONTAL if value else Predictor.NONE
+    elif isinstance(value, int):
+        if value not in _PREDICTORS.values():
+            raise _refusal("predictor", value, _PREDICTORS)
+        found = Predictor(value)
+    else:
+        found = _named("predictor", value, _PREDICTORS)
+    if found != Predictor.NONE and codec not in _PREDICTED:
+        raise UsageError("a predictor goes with compression 'deflate', 'zstd' or 'lzw' only; leave predictor= out")
+    return found
+
+
+def _tile_size(value: Any) -> tuple[int, int]:
+    pair = tuple(value) if isinstance(value, (tuple, list, np.ndarray)) else (value, value)
+    if len(pair) != 2:
+        raise UsageError(f"tile_size={value!r} must be an int or a pair (rows, columns)")
+    rows, cols = (_int("tile_size", length) for length in pair)
+    for length in (rows, cols):
+        if length % 16 or not _LEAST_TILE <= length <= _MOST_TILE:
+            near = min(max(-(-length // 16) * 16, _LEAST_TILE), _MOST_TILE)
+            raise UsageError(f"tile_size={value!r}: TIFF needs multiples of 16 up to {_MOST_TILE}, such as {near}")
+    return rows, cols
+
+
+def _levels(value: Any) -> int:
+    if isinstance(value, str) and value.strip().lower() == "auto":
+        return AUTO_LEVELS
+    try:
+        levels = operator.index(value)
+    except TypeError:
+        raise UsageError(f"levels={value!r} must be an int or 'auto'") from None
+    if levels < 1:
+        raise UsageError(f"levels={levels} must be at least 1 (the full resolution alone) or 'auto'")
+    return levels
+
+
+def _named(argument: str, value: Any, known: Mapping[str, Value]) -> Value:
+    """Value that a user's word stands for, in any case and with any of ``-``, ``_`` and blanks between."""
+    if not isinstance(value, str):
+        raise _refusal(argument, value, known)
+    plain = {_plain(name): meaning for name, meaning in known.items()}
+    try:
+        return plain[_plain(value)]
+    except KeyError:
+        raise _refusal(argument, value, known) from None
+
+
+def _plain(word: str) -> str:
+    return word.strip().lower().replace("-", "").replace("_", "").replace(" ", "")
+
+
+def _refusal(argument: str, value: object, known: Mapping[str, object]) -> UsageError:
+    """The error that lists the first name of each value."""
+    first = {meaning: name for name, meaning in reversed(list(known.items()))}
+    names = [repr(name) for name in known if name in first.values()]
+    return UsageError(f"{argument}={value!r} is unknown; use {_listed(names)}")
+
+
+def _listed(words: Any) -> str:
+    texts = [str(word) for word in words]
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} or {texts[-1]}"
+
+
+def _int(argument: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise UsageError(f"{argument}={value!r} must be an int") from None
+
+
+def _flag(argument: str, value: Any) -> bool:
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise UsageError(f"{argument}={value!r} must be True or False")

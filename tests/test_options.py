@@ -1,0 +1,125 @@
+"""Options of a writer: what users say, and what they are told when it can not be."""
+
+import numpy as np
+import pytest
+
+from bfio.enums import Compression, Downsample, Predictor
+from bfio.errors import UsageError
+from bfio.options import AUTO_LEVELS, WriteOptions, check_fit, parse_options
+
+
+def test_defaults():
+    options = parse_options(max_workers=3)
+    assert options == WriteOptions(max_workers=3)
+    assert options.compression == Compression.ADOBE_DEFLATE and options.tile_size == (1024, 1024)
+    assert options.predictor is None and options.levels == 1 and options.bigtiff is None and not options.resume
+    assert parse_options().max_workers >= 1 == parse_options(max_workers=0).max_workers
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        *[(word, Compression.ADOBE_DEFLATE) for word in ("deflate", "ZLIB", "Adobe_Deflate", "adobe deflate", 8)],
+        *[(word, Compression.NONE) for word in ("none", None, False, "uncompressed", "RAW", 1)],
+        *[(word, Compression.JPEG2000) for word in ("jpeg2000", "JPEG 2000", "jp2k", "j2k", Compression.JPEG2000)],
+        ("zstd", Compression.ZSTD),
+        ("LZW", Compression.LZW),
+        ("PackBits", Compression.PACKBITS),
+        ("jpeg", Compression.JPEG),
+        ("WebP", Compression.WEBP),
+    ],
+)
+def test_names_of_compressions(word, found):
+    assert parse_options(compression=word).compression is found
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        (None, None),
+        *[(word, Predictor.NONE) for word in (False, "none", 1, np.False_)],
+        *[(word, Predictor.HORIZONTAL) for word in (True, "Horizontal", 2, Predictor.HORIZONTAL)],
+        *[(word, Predictor.FLOATING_POINT) for word in ("float", 3, "floating-point", "floatingpoint")],
+    ],
+)
+def test_names_of_predictors(word, found):
+    assert parse_options(predictor=word).predictor is found
+
+
+def test_other_values():
+    options = parse_options(
+        tile_size=[np.int64(256), 512], levels="Auto", downsample="labels", bigtiff=True, resume=np.True_,
+        compression="zstd", compression_level=np.uint8(9),
+    )  # fmt: skip
+    assert options.tile_size == (256, 512) and options.levels == AUTO_LEVELS and options.downsample is Downsample.MODE
+    assert options.bigtiff is True and options.resume is True and options.compression_level == 9
+    assert type(options.tile_size[0]) is int and type(options.compression_level) is int
+    assert parse_options(downsample=Downsample.MAX, levels=np.int32(4)).levels == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"compression": "lzma"}, "'deflate', 'zstd', 'lzw', 'packbits', 'none', 'jpeg', 'jpeg2000' or 'webp'"),
+        ({"compression": 9}, "compression=9 is unknown; use 'deflate'"),
+        ({"compression": True}, "use 'deflate'"),
+        ({"compression": ["deflate"]}, "use 'deflate'"),
+        ({"compression_level": 13}, "must be 0 to 12"),
+        ({"compression_level": "high"}, "must be an int"),
+        ({"compression": "lzw", "compression_level": 1}, "no levels"),
+        ({"predictor": "vertical"}, "'none', 'horizontal' or 'float'"),
+        ({"predictor": 7}, "'none', 'horizontal' or 'float'"),
+        ({"compression": "jpeg", "predictor": 2}, "leave predictor= out"),
+        ({"compression": "none", "predictor": True}, "leave predictor= out"),
+        ({"tile_size": 1000}, "multiples of 16 up to 65536, such as 1008"),
+        ({"tile_size": 0}, "such as 16"),
+        ({"tile_size": -16}, "such as 16"),
+        ({"tile_size": (256, 256, 3)}, "pair"),
+        ({"tile_size": 1 << 17}, "such as 65536"),
+        ({"tile_size": 256.0}, "must be an int"),
+        ({"levels": 0}, "at least 1"),
+        ({"levels": "all"}, "int or 'auto'"),
+        ({"levels": True, "bigtiff": "yes"}, "True or False"),
+        ({"downsample": "median"}, "'mean', 'nearest', 'mode' or 'max'"),
+        ({"resume": "no"}, "True or False"),
+        ({"max_workers": "many"}, "must be an int"),
+    ],
+)
+def test_a_wrong_value_is_answered_with_what_is_allowed(given, told):
+    with pytest.raises(UsageError) as caught:
+        parse_options(**given)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "dtype", "samples", "told"),
+    [
+        ({"compression": "jpeg"}, "u2", 1, "JPEG stores uint8, not uint16"),
+        ({"compression": "jpeg"}, "u1", 4, "1 or 3 samples per pixel, not 4"),
+        ({"compression": "webp"}, "u1", 1, "3 or 4 samples"),
+        ({"compression": "jpeg2000"}, "f4", 1, "JPEG 2000 stores"),
+        ({"predictor": "float"}, "u2", 1, "floating point pixels, not uint16"),
+        ({"predictor": True}, "?", 1, "integers, not bool"),
+        ({"predictor": True}, "c8", 1, "integers, not complex64"),
+    ],
+)
+def test_pixels_that_do_not_fit(given, dtype, samples, told):
+    with pytest.raises(UsageError) as caught:
+        check_fit(parse_options(**given), np.dtype(dtype), samples)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "dtype", "samples"),
+    [
+        ({"compression": "jpeg"}, "u1", 3),
+        ({"compression": "webp"}, "u1", 4),
+        ({"compression": "jpeg2000"}, "u2", 1),
+        ({"predictor": "float"}, "f4", 1),
+        ({"predictor": 2}, "f4", 1),
+        ({"predictor": False}, "c16", 1),
+        ({}, "?", 5),
+    ],
+)
+def test_pixels_that_fit(given, dtype, samples):
+    check_fit(parse_options(**given), np.dtype(dtype), samples)

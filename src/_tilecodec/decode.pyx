@@ -24,7 +24,7 @@ from _tilecodec.job cimport (
     room,
 )
 from _tilecodec.posix cimport HAS_PREAD, positional_read
-from _tilecodec.predictor cimport undo_float, undo_horizontal
+from _tilecodec.unpredict cimport undo_float, undo_horizontal
 from _tilecodec.rawcopy cimport copy_raw
 from _tilecodec.status cimport NO_CODEC, OK, OUT_OF_MEMORY, READ_FAILED, TRUNCATED
 from _tilecodec.tiletask cimport tile_format, tile_task

@@ -30,6 +30,7 @@ from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
 
 SOURCE = Path("src/_tilecodec")
+LINKED = ("compress", "decompress", "deflate_encoder")  # the modules that touch foreign libraries
 DEBUG = os.environ.get("BFIO_DEBUG_BUILD") == "1"
 STATIC = os.environ.get("BFIO_STATIC") == "1"
 SANITIZE = os.environ.get("BFIO_SANITIZE", "")
@@ -123,13 +124,13 @@ def flags() -> tuple[list[str], list[str]]:
 
 
 def extensions() -> list[Extension]:
-    """One extension per ``.pyx``; only ``codec`` touches foreign libraries."""
+    """One extension per ``.pyx``."""
     compile_flags, link_flags = flags()
     found = libraries()
     abi = [("Py_LIMITED_API", "0x030B0000")] if STABLE_ABI else []
     built = []
     for source in sorted(SOURCE.glob("*.pyx")):
-        linked = found if source.stem == "codec" else []
+        linked = found if source.stem in LINKED else []
         built.append(
             Extension(
                 f"_tilecodec.{source.stem}",

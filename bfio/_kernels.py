@@ -6,9 +6,10 @@ from enum import IntEnum
 
 import numpy as np
 
-from _tilecodec import codec as _codec
+from _tilecodec import compress as _compress
 from _tilecodec import convert as _convert
 from _tilecodec import decode as _decode
+from _tilecodec import decompress as _decompress
 from _tilecodec.ifd import RECORD_NBYTES, read_ifds
 from _tilecodec.ifd import walk as walk_ifds
 from _tilecodec.offsets import read_values
@@ -26,6 +27,7 @@ __all__ = [
     "convert",
     "decode_tiles",
     "failure",
+    "has_compressor",
     "has_decompressor",
     "kinds",
     "plan_plane",
@@ -85,12 +87,17 @@ def reason(status: int) -> str:
 
 def has_decompressor(compression: int) -> bool:
     """Whether the kernels of this build decompress a TIFF compression."""
-    return bool(_codec.has_decompressor(compression))
+    return bool(_decompress.has_decompressor(compression))
+
+
+def has_compressor(compression: int) -> bool:
+    """Whether the kernels of this build compress with a TIFF compression."""
+    return bool(_compress.has_compressor(compression))
 
 
 def build_info() -> dict[str, str | None]:
     """Versions of the C libraries that this build links; None where one is absent."""
-    return dict(_codec.build_info())
+    return dict(_compress.build_info())
 
 
 SAME_BYTES = 255

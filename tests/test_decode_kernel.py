@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_cases import CODECS, Case, random_tiles
 
-from _tilecodec import codec
+from _tilecodec import decompress
 from bfio import _kernels
 from bfio._kernels import Status
 
@@ -244,20 +244,20 @@ def test_threads_on_one_counter(compression, rng):
 def test_codec_door(compression):
     data = bytes(range(50)) * 20
     if compression not in NATIVE:
-        assert codec.decompress(compression, CODECS[compression](data), 1000)[0] == Status.NO_CODEC
+        assert decompress.decompress(compression, CODECS[compression](data), 1000)[0] == Status.NO_CODEC
         return
     encoded = CODECS[compression](data)
-    assert codec.decompress(compression, encoded, 1000) == (Status.OK, data)
+    assert decompress.decompress(compression, encoded, 1000) == (Status.OK, data)
     for cut in range(0, len(encoded), 7):
-        status = codec.decompress(compression, encoded[:cut], 1000)[0]
+        status = decompress.decompress(compression, encoded[:cut], 1000)[0]
         assert status in (Status.TRUNCATED, Status.CORRUPT, Status.TOO_SHORT)
-    assert codec.decompress(compression, encoded, 1001)[0] in (Status.TRUNCATED, Status.TOO_SHORT, Status.CORRUPT)
-    assert codec.decompress(compression, b"", 10)[0] in (Status.TRUNCATED, Status.CORRUPT, Status.TOO_SHORT)
+    assert decompress.decompress(compression, encoded, 1001)[0] in (Status.TRUNCATED, Status.TOO_SHORT, Status.CORRUPT)
+    assert decompress.decompress(compression, b"", 10)[0] in (Status.TRUNCATED, Status.CORRUPT, Status.TOO_SHORT)
 
 
 @pytest.mark.parametrize("compression", sorted({8, 50000} & set(NATIVE)))
 def test_streams_longer_than_the_tile(compression):
-    assert codec.decompress(compression, CODECS[compression](bytes(1000)), 999)[0] == Status.TOO_LONG
+    assert decompress.decompress(compression, CODECS[compression](bytes(1000)), 999)[0] == Status.TOO_LONG
 
 
 @pytest.mark.parametrize("compression", [0, 2, 7, 34925, 65535])

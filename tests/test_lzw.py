@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from _tilecodec import lzw
+from _tilecodec import lzw_decoder as lzw
 
 OK, TRUNCATED, CORRUPT, TOO_LONG, TOO_SHORT = range(5)
 CLEAR, END = 256, 257

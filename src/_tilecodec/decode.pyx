@@ -11,7 +11,7 @@ from libc.stdlib cimport free
 
 from _tilecodec.atomic cimport fetch_add
 from _tilecodec.byteorder cimport swap_inplace
-from _tilecodec.codec cimport codec_close, codec_open, find_decompressor
+from _tilecodec.decompress cimport decompressor_close, decompressor_open, find_decompressor
 from _tilecodec.job cimport (
     bind_target,
     check_format,
@@ -201,13 +201,13 @@ def decode_tiles(
         with nogil:
             status = check_format(j.format, j.out.item_size)
             if status == OK:
-                status = codec_open(&j.codec, j.format.compression)
+                status = decompressor_open(&j.codec, j.format.compression)
                 if status == OK:
                     j.decompress = find_decompressor(j.format.compression)
                     index = _work(&j, first_task, n_tasks, &counter[0], budget, &status)
                 else:
                     index = 0
-                codec_close(&j.codec)
+                decompressor_close(&j.codec)
             else:
                 index = 0
             free(j.tile.data)

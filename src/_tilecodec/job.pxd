@@ -4,7 +4,7 @@ from cpython.buffer cimport Py_buffer
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t
 
-from _tilecodec.codec cimport codec_state, decompress_fn
+from _tilecodec.decompress cimport decompressor, decompress_fn
 from _tilecodec.convert cimport strides
 from _tilecodec.tiletask cimport tile_format, tile_task
 
@@ -32,7 +32,7 @@ cdef struct job:               # all that one worker uses during one call
     uint8_t* slab
     size_t slab_nbytes
     target out
-    codec_state codec
+    decompressor codec
     decompress_fn decompress
     bint plain_copy            # same kind and no rescale: bytes are copied
     scratch tile

@@ -22,6 +22,14 @@ cdef extern from *:
         (void)d; (void)in; (void)in_nbytes; (void)out; (void)out_nbytes; (void)actual_out_nbytes;
         return LIBDEFLATE_BAD_DATA;
     }
+    struct libdeflate_compressor { int absent; };
+    static struct libdeflate_compressor *libdeflate_alloc_compressor(int level) { (void)level; return NULL; }
+    static void libdeflate_free_compressor(struct libdeflate_compressor *c) { (void)c; }
+    static size_t libdeflate_zlib_compress_bound(struct libdeflate_compressor *c, size_t n) { (void)c; return n; }
+    static size_t libdeflate_zlib_compress(
+        struct libdeflate_compressor *c, const void *in, size_t n, void *out, size_t room) {
+        (void)c; (void)in; (void)n; (void)out; (void)room; return 0;
+    }
     #endif
     """
     const bint WITH_LIBDEFLATE "TILECODEC_WITH_LIBDEFLATE"
@@ -41,3 +49,12 @@ cdef extern from *:
     libdeflate_result libdeflate_zlib_decompress(
         libdeflate_decompressor*, const void* src, size_t src_nbytes,
         void* dst, size_t dst_nbytes, size_t* written) noexcept nogil
+
+    cdef struct libdeflate_compressor:
+        pass
+
+    libdeflate_compressor* libdeflate_alloc_compressor(int level) noexcept nogil
+    void libdeflate_free_compressor(libdeflate_compressor*) noexcept nogil
+    size_t libdeflate_zlib_compress_bound(libdeflate_compressor*, size_t nbytes) noexcept nogil
+    size_t libdeflate_zlib_compress(
+        libdeflate_compressor*, const void* src, size_t src_nbytes, void* dst, size_t dst_room) noexcept nogil

@@ -12,6 +12,18 @@ cdef extern from *:
     #define ZSTD_CONTENTSIZE_UNKNOWN (0ULL - 1)
     #define ZSTD_CONTENTSIZE_ERROR (0ULL - 2)
     typedef struct { int absent; } ZSTD_DCtx;
+    typedef struct { int absent; } ZSTD_CCtx;
+    typedef enum { ZSTD_c_compressionLevel = 100, ZSTD_c_checksumFlag = 201 } ZSTD_cParameter;
+    static ZSTD_CCtx *ZSTD_createCCtx(void) { return NULL; }
+    static size_t ZSTD_freeCCtx(ZSTD_CCtx *c) { (void)c; return 0; }
+    static size_t ZSTD_CCtx_setParameter(ZSTD_CCtx *c, ZSTD_cParameter p, int v) {
+        (void)c; (void)p; (void)v; return 1;
+    }
+    static size_t ZSTD_compress2(ZSTD_CCtx *c, void *dst, size_t n, const void *src, size_t m) {
+        (void)c; (void)dst; (void)n; (void)src; (void)m; return 0;
+    }
+    static size_t ZSTD_compressBound(size_t n) { return n; }
+    static int ZSTD_maxCLevel(void) { return 0; }
     typedef enum { ZSTD_error_dstSize_tooSmall = 70, ZSTD_error_srcSize_wrong = 72 } ZSTD_ErrorCode;
     static ZSTD_DCtx *ZSTD_createDCtx(void) { return NULL; }
     static size_t ZSTD_freeDCtx(ZSTD_DCtx *c) { (void)c; return 0; }
@@ -40,3 +52,17 @@ cdef extern from *:
     ZSTD_ErrorCode ZSTD_getErrorCode(size_t code) noexcept nogil
     size_t ZSTD_findFrameCompressedSize(const void* src, size_t src_nbytes) noexcept nogil
     const char* ZSTD_versionString() noexcept nogil
+
+    ctypedef struct ZSTD_CCtx:
+        pass
+    ctypedef enum ZSTD_cParameter:
+        ZSTD_c_compressionLevel
+        ZSTD_c_checksumFlag
+
+    ZSTD_CCtx* ZSTD_createCCtx() noexcept nogil
+    size_t ZSTD_freeCCtx(ZSTD_CCtx*) noexcept nogil
+    size_t ZSTD_CCtx_setParameter(ZSTD_CCtx*, ZSTD_cParameter, int value) noexcept nogil
+    size_t ZSTD_compress2(
+        ZSTD_CCtx*, void* dst, size_t dst_room, const void* src, size_t src_nbytes) noexcept nogil
+    size_t ZSTD_compressBound(size_t nbytes) noexcept nogil
+    int ZSTD_maxCLevel() noexcept nogil

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from test_corrupt import attempt
 
-from _tilecodec import codec
+from _tilecodec import decompress
 from bfio import BfioError, Limits, omexml
 from bfio._kernels import Status
 from bfio.byteio import open_source
@@ -93,16 +93,16 @@ UNCHECKED = {Compression.ZSTD, Compression.ZSTD_DEPRECATED}
 """Frames without a checksum hide some damage, and versions of zstd make different bytes of it."""
 
 
-@pytest.mark.parametrize("number", [number for number in DECODERS if codec.has_decompressor(number)])
+@pytest.mark.parametrize("number", [number for number in DECODERS if decompress.has_decompressor(number)])
 def test_decompressor(number, keep):
     """A mutant that two decoders accept means the same to both."""
     rng = np.random.default_rng(number)
     good = encoded(number)
-    assert codec.decompress(number, good, len(PIXELS)) == (0, PIXELS)
+    assert decompress.decompress(number, good, len(PIXELS)) == (0, PIXELS)
     for _, data in mutate.stream([good], f"codec {number}"):
         size = len(PIXELS) if rng.random() < 0.7 else int(rng.integers(0, 9000))
         with keep(data):
-            status, pixels = codec.decompress(number, data, size)
+            status, pixels = decompress.decompress(number, data, size)
             assert status in set(Status)
             if status == Status.OK and size:
                 try:

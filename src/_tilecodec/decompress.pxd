@@ -5,15 +5,15 @@ from libc.stdint cimport uint8_t
 from _tilecodec.libdeflate cimport libdeflate_decompressor
 from _tilecodec.zstd cimport ZSTD_DCtx
 
-cdef struct codec_state:             # one per worker and call
+cdef struct decompressor:             # one per worker and call
     libdeflate_decompressor* deflate
     ZSTD_DCtx* zstd
     void* lzw
 
 # Fills dst to the last byte and returns a status.
 ctypedef int (*decompress_fn)(
-    codec_state*, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_nbytes) noexcept nogil
+    decompressor*, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_nbytes) noexcept nogil
 
 cdef decompress_fn find_decompressor(int compression) noexcept nogil   # NULL: not in this build
-cdef int codec_open(codec_state* state, int compression) noexcept nogil
-cdef void codec_close(codec_state* state) noexcept nogil
+cdef int decompressor_open(decompressor* d, int compression) noexcept nogil
+cdef void decompressor_close(decompressor* d) noexcept nogil

@@ -1,0 +1,131 @@
+"""The compressors: what they write, our decompressors and those of others give back; memory, levels, determinism."""
+
+import threading
+import zlib
+
+import imagecodecs
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel_cases import guarded
+
+from _tilecodec import compress, decompress
+from bfio import _kernels
+from bfio._kernels import Status
+
+OTHERS = {
+    1: bytes,
+    8: zlib.decompress,
+    32946: imagecodecs.deflate_decode,
+    50000: imagecodecs.zstd_decode,
+}
+"""Compressions, with a decoder that is not ours."""
+LEVELS = {8: range(-1, 13), 32946: [-1], 50000: [*range(-7, 20, 3), 22]}
+NATIVE = [number for number in OTHERS if compress.has_compressor(number)]
+SETTINGS = [(number, level) for number in NATIVE for level in LEVELS.get(number, [-1])]
+
+
+def cells(size, seed=0):
+    """Bytes like those of a label image, with some noise: long runs, rows that repeat."""
+    rng = np.random.default_rng(seed)
+    row = np.repeat(rng.integers(0, 300, 40), rng.integers(1, 60, 40)).astype("<u2")
+    rows = np.tile(row, size // (2 * len(row)) + 1)[: size // 2 + 1].copy()
+    rows[rng.integers(0, len(rows), len(rows) // 200 + 1)] += 1
+    return rows.tobytes()[:size]
+
+
+def noise(size, seed=0, top=256):
+    return np.random.default_rng(seed).integers(0, top, size, np.uint8).tobytes()
+
+
+DATA = st.one_of(
+    st.binary(max_size=300),
+    st.builds(cells, st.integers(0, 100_000), st.integers(0, 99)),
+    st.builds(noise, st.integers(0, 100_000), st.integers(0, 99), st.sampled_from([2, 17, 256])),
+    st.builds(lambda value, n: bytes([value]) * n, st.integers(0, 255), st.integers(0, 100_000)),
+)
+
+
+def check_round_trip(compression, level, data, row_nbytes=0):
+    """The compressed bytes, once ours and another decoder have read them, and the bound has held."""
+    status, encoded = compress.compress(compression, level, data, row_nbytes)
+    assert status == Status.OK
+    assert len(encoded) <= compress.bound(compression, len(data))
+    assert decompress.decompress(compression, encoded, len(data)) == (Status.OK, data)
+    if data:
+        assert OTHERS[compression](encoded) == data
+    return encoded
+
+
+@pytest.mark.parametrize("compression", NATIVE)
+@settings(max_examples=60, deadline=None)
+@given(data=DATA, level=st.data())
+def test_round_trip(compression, data, level):
+    check_round_trip(compression, level.draw(st.sampled_from(LEVELS.get(compression, [-1]))), data)
+
+
+@pytest.mark.parametrize(("compression", "level"), SETTINGS)
+def test_every_level(compression, level):
+    for data in (b"", b"a", noise(70_000), cells(70_000), bytes(70_000)):
+        check_round_trip(compression, level, data)
+
+
+@pytest.mark.parametrize(("compression", "level"), SETTINGS)
+def test_a_little_room(compression, level):
+    """Whatever the room, nothing is written behind it: what fits is right, what does not is TOO_LONG."""
+    for data in (noise(3000), cells(9000), b"", b"xy" * 3):
+        _, encoded = compress.compress(compression, level, data)
+        for room in {*range(12), len(encoded) // 2, *range(max(len(encoded) - 9, 0), len(encoded) + 9)}:
+            dst, check = guarded(room)
+            status, written = compress.compress_into(compression, level, data, dst)
+            check()
+            assert status in (Status.OK, Status.TOO_LONG)
+            if status == Status.OK:
+                assert decompress.decompress(compression, dst[:written].tobytes(), len(data)) == (Status.OK, data)
+            assert status == Status.OK or room < compress.bound(compression, len(data))
+
+
+@pytest.mark.parametrize(("compression", "level"), SETTINGS)
+def test_same_bytes_from_any_thread(compression, level):
+    sources = [cells(60_000, 1), noise(30_000, 2), noise(60_000, 3, 9)]
+    wanted = [compress.compress(compression, level, data) for data in sources]
+    start, same = threading.Barrier(2), []
+
+    def work(order):
+        start.wait(10)
+        same.extend(compress.compress(compression, level, sources[i]) == wanted[i] for i in order)
+
+    threads = [threading.Thread(target=work, args=(order,)) for order in ([0, 1, 2, 0], [2, 2, 1, 0])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert same == [True] * 8
+
+
+@pytest.mark.parametrize(("compression", "level"), [(8, -2), (8, 13), (50000, -8), (50000, 23)])
+def test_levels_that_are_none(compression, level):
+    wanted = Status.BAD_TASK if compression in NATIVE else Status.NO_CODEC
+    assert compress.compress(compression, level, b"abc") == (wanted, b"")
+
+
+@pytest.mark.parametrize("compression", [0, 2, 7, 34925, 65535])
+def test_compressions_without_a_kernel(compression):
+    assert not _kernels.has_compressor(compression)
+    assert compress.compress(compression, -1, b"abc") == (Status.NO_CODEC, b"")
+
+
+def test_what_a_build_has_agrees_with_what_it_says():
+    info = _kernels.build_info()
+    assert (info["libdeflate"] is not None) == (8 in NATIVE) == (32946 in NATIVE)
+    assert (info["zstd"] is not None) == (50000 in NATIVE)
+    for compression in NATIVE:
+        assert decompress.has_decompressor(compression)
+
+
+def test_door():
+    with pytest.raises(TypeError):
+        compress.compress(1, -1, None)
+    with pytest.raises(BufferError, match="writable"):
+        compress.compress_into(1, -1, b"abc", bytes(3))

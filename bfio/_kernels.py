@@ -156,6 +156,4 @@ def decode_tiles(
     (status, index)
         Index -1: nothing is left to do. -2: the budget is spent. Else: this task failed.
     """
-    return _decode.decode_tiles(
-        form.view(np.uint8), tasks.view(np.uint8), fd, data, out.view(), slab, counter, budget
-    )
+    return _decode.decode_tiles(form.view(np.uint8), tasks.view(np.uint8), fd, data, out.view(), slab, counter, budget)

@@ -13,12 +13,12 @@ from bfio.omexml.text import OME_NAMESPACE, well_formed
 from bfio.omexml.tree import local_name, own_elements, qualified
 from bfio.units import normalise, undo_double_encoding
 
-__all__ = ["clean", "clean_tree"]
+__all__ = ["CHILDREN", "clean", "clean_tree"]
 
 Element = ElementTree.Element
 
 _OF_OME = re.compile(r"openmicroscopy\.org/(?:xml)?schemas/", re.IGNORECASE)
-_CHILDREN = {
+CHILDREN: dict[str, tuple[str, ...]] = {
     "Image": (
         "AcquisitionDate", "ExperimenterRef", "Description", "ExperimentRef", "ExperimenterGroupRef", "InstrumentRef",
         "ObjectiveSettings", "ImagingEnvironment", "StageLabel", "Pixels", "ROIRef", "MicrobeamManipulationRef",
@@ -125,7 +125,7 @@ def _fix_attributes(element: Element) -> None:
 
 
 def _sort_children(element: Element) -> None:
-    rank = {qualified(name): index for index, name in enumerate(_CHILDREN[local_name(element)])}
+    rank = {qualified(name): index for index, name in enumerate(CHILDREN[local_name(element)])}
     element[:] = sorted(element, key=lambda child: rank.get(child.tag, len(rank)))
 
 

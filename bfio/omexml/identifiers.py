@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 from bfio.omexml.tree import local_name, own_elements
 
-__all__ = ["fix"]
+__all__ = ["fix", "kind_of", "reference_kind"]
 
 _LIGHT_SOURCES = ("Laser", "Arc", "Filament", "LightEmittingDiode", "GenericExcitationSource")
 _SHAPES = ("Ellipse", "Label", "Line", "Mask", "Point", "Polygon", "Polyline", "Rectangle")
@@ -29,6 +29,7 @@ _REFERENCES: dict[str, str] = {
     "DetectorSettings": "Detector",
     "ObjectiveSettings": "Objective",
     "LightSourceSettings": "LightSource",
+    "Pump": "LightSource",
     "ExcitationFilterRef": "Filter",
     "EmissionFilterRef": "Filter",
     "Leader": "Experimenter",
@@ -36,6 +37,16 @@ _REFERENCES: dict[str, str] = {
 }
 _NEEDED = ("Image", "Pixels", "Channel")
 _LSID = re.compile(r"urn:lsid:([\w\-.]+\.[\w\-.]+)+:\S+")
+
+
+def kind_of(name: str) -> str | None:
+    """Kind of identifier that elements of this name have: ``"LightSource"`` for a Laser; None for other elements."""
+    return _KINDS.get(name)
+
+
+def reference_kind(name: str) -> str | None:
+    """Kind of identifier that the ID of elements of this name refers to; None where they are no references."""
+    return _REFERENCES.get(name)
 
 
 def fix(root: Element) -> None:

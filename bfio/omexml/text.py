@@ -10,7 +10,7 @@ from xml.parsers import expat
 from bfio.errors import FormatError, LimitError
 from bfio.limits import Limits
 
-__all__ = ["OME_NAMESPACE", "check_size", "decode", "refuse_doctype", "repair", "well_formed"]
+__all__ = ["OME_NAMESPACE", "check_size", "decode", "printable", "refuse_doctype", "repair", "well_formed"]
 
 OME_NAMESPACE = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 """The last schema, which is what a model is built from."""
@@ -58,6 +58,11 @@ def _keep_if_allowed(match: re.Match[str]) -> str:
     code = int(digits[1:], 16) if digits.startswith("x") else int(digits)
     allowed = code in (9, 10, 13) or 32 <= code < 0xD800 or 0xE000 <= code < 0xFFFE or 0x10000 <= code < 0x110000
     return match[0] if allowed else ""
+
+
+def printable(text: str) -> str:
+    """Text without the characters that XML can not hold; bytes that are no text in a file name become ``?``."""
+    return _FORBIDDEN.sub("", text).encode("utf-8", "replace").decode("utf-8")
 
 
 def check_size(xml: str | bytes, limits: Limits) -> None:

@@ -162,5 +162,3 @@ def batches(
         places.append(place)
     if planes:
         yield Batch(planes[0].layout, planes, places, y, x, out, rescale)
-
-

@@ -18,9 +18,7 @@ from bfio.tiff.tags import TagValue
 
 __all__ = ["is_plain", "plain_image"]
 
-GENERAL_TAGS = frozenset(
-    {33432, 33550, 33723, 33922, 34264, 34377, 34665, 34675, 34735, 34736, 34737, 42112}
-)
+GENERAL_TAGS = frozenset({33432, 33550, 33723, 33922, 34264, 34377, 34665, 34675, 34735, 34736, 34737, 42112})
 """Private and extension tags that say nothing of series: copyright, Geo, IPTC, Photoshop, EXIF, ICC, GDAL."""
 FIRST_PRIVATE_TAG = 700
 VENDOR_SOFTWARE = ("PerkinElmer", "Philips", "SI.", "ScanImage", "MetaSeries", "Indica", "Agilent")

@@ -231,9 +231,7 @@ def _sample_runs(c: tuple[int, ...], samples: int) -> Iterator[tuple[int, int, i
     while start < len(c):
         plane, first = divmod(c[start], samples)
         count = 1
-        while (
-            start + count < len(c) and first + count < samples and c[start + count] == c[start] + count
-        ):
+        while start + count < len(c) and first + count < samples and c[start + count] == c[start] + count:
             count += 1
         yield start, plane, first, count
         start += count

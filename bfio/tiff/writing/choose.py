@@ -1,0 +1,92 @@
+"""The recipe of a file where its writer was told an image and some options: bfio decides what was left open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from bfio.enums import Compression, Predictor
+from bfio.errors import UsageError
+from bfio.metadata import Length, Series
+from bfio.options import AUTO_LEVELS, WriteOptions
+from bfio.tiff.writing.front import front_nbytes
+from bfio.tiff.writing.recipe import Recipe
+from bfio.tiff.writing.rules import PREDICTED
+from bfio.units import convert
+
+__all__ = ["choose", "largest_nbytes", "wants_predictor"]
+
+CLASSIC_NBYTES = 1 << 32
+GROWTH = {Compression.LZW: 1.6, Compression.JPEG: 2.0, Compression.JPEG2000: 1.5, Compression.WEBP: 1.5}
+"""By how much the worst tile can grow; codecs of bytes store what they can not compress."""
+STORED = 1.01
+TILE_OVERHEAD = 1024
+
+
+def choose(series: Series, options: WriteOptions, xml: str) -> Recipe:
+    """Recipe for an image of a kind.
+
+    Tiles are cut down to the image where it is smaller. Without a wish for a predictor, integers get the horizontal
+    one. Without a wish for BigTIFF, the file is a classic one only if it stays under 4 GiB whatever its pixels are.
+
+    Raises
+    ------
+    UsageError
+        What was asked for does not fit together.
+    """
+    rows, cols = (_tile_side(*pair) for pair in zip(options.tile_size, (series.size_y, series.size_x), strict=True))
+    n_levels = options.levels
+    if n_levels == AUTO_LEVELS:
+        n_levels = _levels_until_one_tile(max(-(-series.size_y // rows), -(-series.size_x // cols)))
+    predictor = options.predictor
+    if predictor is None:
+        predictor = wants_predictor(series.dtype, options.compression)
+    recipe = Recipe(
+        size_t=series.size_t, size_c=series.size_c, size_z=series.size_z, size_y=series.size_y, size_x=series.size_x,
+        samples=series.samples, dtype=series.dtype,
+        tile_rows=rows, tile_cols=cols,
+        n_levels=n_levels, compression=options.compression, compression_level=options.compression_level,
+        predictor=predictor, big=options.bigtiff is not False, downsample=options.downsample,
+        resolution=_resolution(series.physical_size_x, series.physical_size_y), xml=xml,
+    )  # fmt: skip
+    if options.bigtiff is None and largest_nbytes(recipe) < CLASSIC_NBYTES:
+        return replace(recipe, big=False)
+    return recipe
+
+
+def wants_predictor(dtype: np.dtype, compression: Compression) -> Predictor:
+    """The predictor that helps and that every reader undoes."""
+    if compression in PREDICTED and np.dtype(dtype).kind in "iu":
+        return Predictor.HORIZONTAL
+    return Predictor.NONE
+
+
+def largest_nbytes(recipe: Recipe) -> int:
+    """Bytes that the file can not exceed, even if every tile is written twice and never shrinks."""
+    tile = int(recipe.tile_nbytes * GROWTH.get(recipe.compression, STORED)) + TILE_OVERHEAD
+    n_tiles = recipe.n_planes * sum(recipe.tiles(level).n_tiles for level in range(recipe.n_levels))
+    return front_nbytes(recipe) + 2 * tile * n_tiles
+
+
+def _tile_side(wanted: int, size: int) -> int:
+    """Rows or columns of a tile: no more than the image has, as a multiple of 16."""
+    if wanted < 16 or wanted % 16:
+        raise UsageError(f"tile_size: {wanted} is no multiple of 16; use {max(16, (wanted + 8) // 16 * 16)}")
+    return min(wanted, -(-size // 16) * 16)
+
+
+def _levels_until_one_tile(n_tiles: int) -> int:
+    """Levels until a plane fits into one tile, of so many tiles along its longer side."""
+    return 1 + (n_tiles - 1).bit_length()
+
+
+def _resolution(size_x: Length, size_y: Length) -> tuple[float, float] | None:
+    """Pixels per centimetre; None where one of the sizes is not known, or beyond what TIFF can tell."""
+    densities = []
+    for value, unit in (size_x, size_y):
+        length = convert(value, unit, "cm") if value is not None else None
+        if not length or not 2.0**-31 <= 1 / length < 2.0**32:
+            return None
+        densities.append(1 / length)
+    return densities[0], densities[1]

@@ -10,6 +10,7 @@ from _tilecodec import compress as _compress
 from _tilecodec import convert as _convert
 from _tilecodec import decode as _decode
 from _tilecodec import decompress as _decompress
+from _tilecodec import downsample as _downsample
 from _tilecodec.ifd import RECORD_NBYTES, read_ifds
 from _tilecodec.ifd import walk as walk_ifds
 from _tilecodec.offsets import read_values
@@ -26,6 +27,7 @@ __all__ = [
     "can_convert",
     "convert",
     "decode_tiles",
+    "downsample",
     "failure",
     "has_compressor",
     "has_decompressor",
@@ -157,3 +159,23 @@ def decode_tiles(
         Index -1: nothing is left to do. -2: the budget is spent. Else: this task failed.
     """
     return _decode.decode_tiles(form.view(np.uint8), tasks.view(np.uint8), fd, data, out.view(), slab, counter, budget)
+
+
+def downsample(src: np.ndarray, dst: np.ndarray, how: str, counter: np.ndarray, budget: int) -> bool:
+    """Reduce 2 x 2 items of each plane to one, without the GIL; see ``_tilecodec/downsample.pyx``.
+
+    Parameters
+    ----------
+    src, dst : ndarray of shape (T, C, Z, Y, X), any strides, native byte order
+    how : {"mean", "nearest", "mode", "max"}
+    counter : int64 array of length 1, shared by all threads
+    budget : int
+        Bytes of the source after which the call comes back.
+
+    Returns
+    -------
+    bool
+        Whether nothing is left to do.
+    """
+    kind = _KINDS.get(src.dtype, SAME_BYTES)
+    return _downsample.downsample_planes(src.view(), dst.view(), _downsample.METHODS.index(how), kind, counter, budget)

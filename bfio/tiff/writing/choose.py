@@ -10,6 +10,7 @@ from bfio.enums import Compression, Predictor
 from bfio.errors import UsageError
 from bfio.metadata import Length, Series
 from bfio.options import AUTO_LEVELS, WriteOptions
+from bfio.pyramid import n_levels
 from bfio.tiff.writing.front import front_nbytes
 from bfio.tiff.writing.recipe import Recipe
 from bfio.tiff.writing.rules import PREDICTED
@@ -36,9 +37,7 @@ def choose(series: Series, options: WriteOptions, xml: str) -> Recipe:
         What was asked for does not fit together.
     """
     rows, cols = (_tile_side(*pair) for pair in zip(options.tile_size, (series.size_y, series.size_x), strict=True))
-    n_levels = options.levels
-    if n_levels == AUTO_LEVELS:
-        n_levels = _levels_until_one_tile(max(-(-series.size_y // rows), -(-series.size_x // cols)))
+    levels = "auto" if options.levels == AUTO_LEVELS else options.levels
     predictor = options.predictor
     if predictor is None:
         predictor = wants_predictor(series.dtype, options.compression)
@@ -46,7 +45,7 @@ def choose(series: Series, options: WriteOptions, xml: str) -> Recipe:
         size_t=series.size_t, size_c=series.size_c, size_z=series.size_z, size_y=series.size_y, size_x=series.size_x,
         samples=series.samples, dtype=series.dtype,
         tile_rows=rows, tile_cols=cols,
-        n_levels=n_levels, compression=options.compression, compression_level=options.compression_level,
+        n_levels=n_levels(levels, (series.size_y, series.size_x), (rows, cols)), compression=options.compression, compression_level=options.compression_level,
         predictor=predictor, big=options.bigtiff is not False, downsample=options.downsample,
         resolution=_resolution(series.physical_size_x, series.physical_size_y), xml=xml,
     )  # fmt: skip
@@ -74,11 +73,6 @@ def _tile_side(wanted: int, size: int) -> int:
     if wanted < 16 or wanted % 16:
         raise UsageError(f"tile_size: {wanted} is no multiple of 16; use {max(16, (wanted + 8) // 16 * 16)}")
     return min(wanted, -(-size // 16) * 16)
-
-
-def _levels_until_one_tile(n_tiles: int) -> int:
-    """Levels until a plane fits into one tile, of so many tiles along its longer side."""
-    return 1 + (n_tiles - 1).bit_length()
 
 
 def _resolution(size_x: Length, size_y: Length) -> tuple[float, float] | None:

@@ -1,0 +1,1 @@
+# No doors: the loops are reached through `_tilecodec.downsample`.

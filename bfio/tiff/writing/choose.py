@@ -45,7 +45,8 @@ def choose(series: Series, options: WriteOptions, xml: str) -> Recipe:
         size_t=series.size_t, size_c=series.size_c, size_z=series.size_z, size_y=series.size_y, size_x=series.size_x,
         samples=series.samples, dtype=series.dtype,
         tile_rows=rows, tile_cols=cols,
-        n_levels=n_levels(levels, (series.size_y, series.size_x), (rows, cols)), compression=options.compression, compression_level=options.compression_level,
+        n_levels=n_levels(levels, (series.size_y, series.size_x), (rows, cols)),
+        compression=options.compression, compression_level=options.compression_level,
         predictor=predictor, big=options.bigtiff is not False, downsample=options.downsample,
         resolution=_resolution(series.physical_size_x, series.physical_size_y), xml=xml,
     )  # fmt: skip

@@ -14,14 +14,14 @@ VARIANTS := build/variants
 IMAGE ?=
 PYTEST_ARGS ?=
 SOURCES := $(shell find bfio src -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pyi') setup.py pyproject.toml
-CONFIG := $(foreach name,LIBDEFLATE ZSTD STATIC DEBUG_BUILD SANITIZE,$(BFIO_$(name)):)
+CONFIG := $(foreach name,LIBDEFLATE ZSTD ISAL STATIC DEBUG_BUILD SANITIZE,$(BFIO_$(name)):)
 
 # Tests that a build without the C libraries, or with checks, must pass as well: all that come near a kernel.
 KERNEL_FREE := byteio byteio_remote import omexml_model omexml_parse omexml_planes parallel selection units
 CODEC_TESTS ?= $(filter-out $(KERNEL_FREE:%=tests/test_%.py),$(wildcard tests/test_*.py tests/fuzz))
 # Tests that the wheel passes in another Python, with the newest versions of what bfio stands on.
 READER_TESTS ?= $(wildcard $(patsubst %,tests/test_%*.py,corpus omexml_planes old_scripts reader tiff tile))
-SANITIZED_TESTS ?= -k "lzw or packbits or convert or predictor or ifd or decode or codec or plan or fuzz"
+SANITIZED_TESTS ?= -k "compress or lzw or packbits or convert or predictor or ifd or decode or codec or plan or fuzz"
 
 .PHONY: help demo test test-plain test-debug bench lint wheel fuzz install clean FORCE
 
@@ -35,7 +35,7 @@ demo: install ## read a real image, show what bfio does with it (IMAGE=path for 
 test: install ## the whole test suite
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-test-plain: $(VARIANTS)/plain/.installed ## the codec tests against a build without libdeflate and libzstd
+test-plain: $(VARIANTS)/plain/.installed ## the codec tests against a build without libdeflate, libzstd and ISA-L
 	PYTHONPATH=$(CURDIR)/$(VARIANTS)/plain $(BIN)/bfio versions
 	PYTHONPATH=$(CURDIR)/$(VARIANTS)/plain $(BIN)/pytest $(CODEC_TESTS) $(PYTEST_ARGS)
 
@@ -87,7 +87,7 @@ $(VENV)/.config: FORCE | $(VENV)/.created
 	@echo '$(CONFIG)' | cmp -s - $@ || echo '$(CONFIG)' > $@
 
 # Other builds of the package, laid over the environment of .venv through PYTHONPATH.
-ENVIRONMENT_plain := BFIO_LIBDEFLATE=0 BFIO_ZSTD=0
+ENVIRONMENT_plain := BFIO_LIBDEFLATE=0 BFIO_ZSTD=0 BFIO_ISAL=0
 ENVIRONMENT_debug := BFIO_DEBUG_BUILD=1
 ENVIRONMENT_sanitized := BFIO_DEBUG_BUILD=1 BFIO_SANITIZE=address,undefined
 $(VARIANTS)/%/.installed: $(VENV)/.installed

@@ -2,7 +2,7 @@
 
 Environment variables
 ---------------------
-BFIO_LIBDEFLATE, BFIO_ZSTD
+BFIO_LIBDEFLATE, BFIO_ZSTD, BFIO_ISAL
     ``0`` leaves the library out; a folder is a prefix with ``include`` and ``lib``; unset asks pkg-config.
 BFIO_STATIC
     ``1`` links the archives of those libraries, for wheels.
@@ -105,6 +105,7 @@ def libraries() -> list[Library]:
     found = [
         probe("libdeflate", "deflate", "BFIO_LIBDEFLATE", "BFIO_WITH_LIBDEFLATE"),
         probe("libzstd", "zstd", "BFIO_ZSTD", "BFIO_WITH_ZSTD"),
+        probe("libisal", "isal", "BFIO_ISAL", "BFIO_WITH_ISAL"),
     ]
     return [library for library in found if library is not None]
 

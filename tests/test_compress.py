@@ -87,21 +87,32 @@ def test_a_little_room(compression, level):
 
 
 @pytest.mark.parametrize(("compression", "level"), SETTINGS)
-def test_same_bytes_from_any_thread(compression, level):
+def test_same_bytes_whatever_came_before(compression, level):
+    """One compressor for many tiles, one for each, and other memory under them: the bytes are the same."""
+    sources = [cells(60_000, 1), noise(30_000, 2), noise(60_000, 3, 9), cells(50_000, 4), b"", bytes(70_000)]
+    wanted = {data: compress.compress(compression, level, data)[1] for data in sources}
+    for order in (sources, sources[::-1], sources[2:] + sources[:2] * 2):
+        done = compress.compress_series(compression, level, order)
+        assert done == [(Status.OK, wanted[data]) for data in order]
+
+
+@pytest.mark.parametrize("compression", NATIVE)
+def test_same_bytes_from_any_thread(compression):
     sources = [cells(60_000, 1), noise(30_000, 2), noise(60_000, 3, 9)]
-    wanted = [compress.compress(compression, level, data) for data in sources]
-    start, same = threading.Barrier(2), []
+    wanted = [compress.compress(compression, -1, data) for data in sources]
+    start, same = threading.Barrier(3), []
 
     def work(order):
         start.wait(10)
-        same.extend(compress.compress(compression, level, sources[i]) == wanted[i] for i in order)
+        done = compress.compress_series(compression, -1, [sources[i] for i in order])
+        same.extend(answer == wanted[i] for i, answer in zip(order, done, strict=True))
 
-    threads = [threading.Thread(target=work, args=(order,)) for order in ([0, 1, 2, 0], [2, 2, 1, 0])]
+    threads = [threading.Thread(target=work, args=(order,)) for order in ([0, 1, 2, 0], [2, 2, 1, 0], [1, 0, 1, 0])]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert same == [True] * 8
+    assert same == [True] * 12
 
 
 @pytest.mark.parametrize(("compression", "level"), [(8, -2), (8, 13), (50000, -8), (50000, 23)])

@@ -13,6 +13,7 @@ from _tilecodec.deflate_encoder cimport (
     has_deflate_encoder,
     is_deflate_level,
 )
+from _tilecodec.isal cimport ISAL_MAJOR_VERSION, ISAL_MINOR_VERSION, ISAL_PATCH_VERSION, WITH_ISAL
 from _tilecodec.libdeflate cimport LIBDEFLATE_VERSION_STRING, WITH_LIBDEFLATE
 from _tilecodec.status cimport BAD_TASK, NO_CODEC, OK, OUT_OF_MEMORY, TOO_LONG
 from _tilecodec.zstd cimport (
@@ -35,6 +36,8 @@ cdef enum:
     DEFAULT = -1
     ZSTD_DEFAULT = 1
     ZSTD_LOWEST = -7
+
+cdef const uint8_t* NOTHING = b""  # where no bytes are: not NULL, which C libraries may not like
 
 
 cdef int _compress_none(
@@ -133,9 +136,11 @@ def build_info():
     Returns
     -------
     dict
-        ``{"libdeflate": str | None, "zstd": str | None}``
+        ``{"isal": str | None, "libdeflate": str | None, "zstd": str | None}``
     """
+    isal = f"{ISAL_MAJOR_VERSION}.{ISAL_MINOR_VERSION}.{ISAL_PATCH_VERSION}"
     return {
+        "isal": isal if WITH_ISAL else None,
         "libdeflate": (<bytes>LIBDEFLATE_VERSION_STRING).decode() if WITH_LIBDEFLATE else None,
         "zstd": (<bytes>ZSTD_versionString()).decode() if WITH_ZSTD else None,
     }
@@ -167,8 +172,8 @@ def compress_into(
         A kernel status, and how many bytes were written (undefined unless the status is 0).
     """
     cdef compressor c
-    cdef const uint8_t* first = &src[0] if src.shape[0] > 0 else NULL
-    cdef uint8_t* out = &dst[0] if dst.shape[0] > 0 else NULL
+    cdef const uint8_t* first = &src[0] if src.shape[0] > 0 else NOTHING
+    cdef uint8_t* out = &dst[0] if dst.shape[0] > 0 else <uint8_t*> NOTHING
     cdef size_t src_nbytes = src.shape[0]
     cdef size_t dst_room = dst.shape[0]
     cdef size_t written = 0
@@ -183,7 +188,7 @@ def compress_into(
 
 
 def compress(int compression, int level, const uint8_t[::1] src not None, size_t row_nbytes=0):
-    """Compress one tile; see ``compress_into``.
+    """Compress one tile; the parameters are those of ``compress_into``.
 
     Returns
     -------
@@ -193,3 +198,33 @@ def compress(int compression, int level, const uint8_t[::1] src not None, size_t
     cdef bytearray dst = bytearray(compress_bound(compression, src.shape[0]))
     status, written = compress_into(compression, level, src, dst, row_nbytes)
     return status, bytes(memoryview(dst)[:written]) if status == OK else b""
+
+
+def compress_series(int compression, int level, sources, size_t row_nbytes=0):
+    """Compress tiles one after the other by one compressor, as a worker does.
+
+    Returns
+    -------
+    list of (status, bytes)
+    """
+    cdef compressor c
+    cdef const uint8_t[::1] src
+    cdef const uint8_t* first
+    cdef uint8_t[::1] dst
+    cdef size_t written
+    cdef int status
+    cdef list done = []
+    try:
+        status = compressor_open(&c, compression, level)
+        c.row_nbytes = row_nbytes
+        for source in sources if status == OK else ():
+            src = source
+            first = &src[0] if src.shape[0] > 0 else NOTHING
+            dst = bytearray(compress_bound(compression, src.shape[0]) + 1)
+            written = 0
+            with nogil:
+                status = find_compressor(compression)(&c, first, src.shape[0], &dst[0], dst.shape[0], &written)
+            done.append((status, bytes(dst[:written])))
+    finally:
+        compressor_close(&c)
+    return done

@@ -5,7 +5,7 @@ Environment variables
 BFIO_LIBDEFLATE, BFIO_ZSTD, BFIO_ISAL
     ``0`` leaves the library out; a folder is a prefix with ``include`` and ``lib``; unset asks pkg-config.
 BFIO_STATIC
-    ``1`` links the archives of those libraries, for wheels.
+    ``1`` links the archives of those libraries, for wheels; ISA-L is left out where there is none, as in Debian.
 BFIO_DEBUG_BUILD
     ``1`` turns on bounds checks, asserts and debug information.
 BFIO_SANITIZE
@@ -71,8 +71,8 @@ def _pkg_config(*arguments: str) -> list[str]:
     return _words(os.environ.get("PKG_CONFIG", "pkg-config"), *arguments)
 
 
-def _archive(name: str, folders: list[str]) -> str:
-    """The static library of that name."""
+def _archive(name: str, folders: list[str]) -> str | None:
+    """The static library of that name, or None."""
     files = [f"lib{name}.a", f"{name}static.lib", f"{name}_static.lib", f"{name}.lib"]  # MSVC has no one name
     paths = [Path(folder, file) for folder in folders for file in files]
     # Debian's libdeflate.pc names /usr/lib, its archive is in /usr/lib/<machine>: the compiler knows.
@@ -80,7 +80,7 @@ def _archive(name: str, folders: list[str]) -> str:
     for path in paths:
         if path.exists():
             return str(path)
-    raise SystemExit(f"BFIO_STATIC=1, but there is no archive of {name} in {folders}")
+    return None
 
 
 def probe(package: str, name: str, variable: str, macro: str) -> Library | None:
@@ -97,7 +97,10 @@ def probe(package: str, name: str, variable: str, macro: str) -> Library | None:
         return None
     if not STATIC:
         return Library(macro, include_dirs, [name], library_dirs)
-    return Library(macro, include_dirs, archives=[_archive(name, library_dirs)])
+    archive = _archive(name, library_dirs)
+    if archive is None and (choice or name != "isal"):
+        raise SystemExit(f"BFIO_STATIC=1, but there is no archive of {name} in {library_dirs}")
+    return Library(macro, include_dirs, archives=[archive]) if archive else None
 
 
 def libraries() -> list[Library]:

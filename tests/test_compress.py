@@ -131,6 +131,7 @@ def test_what_a_build_has_agrees_with_what_it_says():
     info = _kernels.build_info()
     assert (info["libdeflate"] is not None) == (8 in NATIVE) == (32946 in NATIVE)
     assert (info["zstd"] is not None) == (50000 in NATIVE)
+    assert "isal" in info
     for compression in NATIVE:
         assert decompress.has_decompressor(compression)
 

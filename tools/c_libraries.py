@@ -2,7 +2,8 @@
 
 One way for all platforms: the same versions everywhere, position independent, for the deployment target that
 the environment asks for (a library of Homebrew is built for the machine's own macOS, so its wheels would not run
-on an older one). Needs CMake and a C compiler; runs with Python 3.9, which the containers have.
+on an older one). Needs CMake and a C compiler; runs with Python 3.9, which the containers have. ISA-L is not among
+them: it needs an assembler of its own (NASM). Where its archive stands in PREFIX too, BFIO_ISAL=PREFIX links it.
 """
 
 import hashlib

@@ -11,10 +11,11 @@ command -v cc >/dev/null || missing+=(gcc libc6-dev)
 "$python" -c 'import pathlib, sysconfig; assert pathlib.Path(sysconfig.get_path("include"), "Python.h").exists()' \
     2>/dev/null || missing+=(python3-dev)
 if ! command -v pkg-config >/dev/null; then
-    missing+=(pkg-config libdeflate-dev libzstd-dev)
+    missing+=(pkg-config libdeflate-dev libzstd-dev libisal-dev)
 else
     pkg-config --exists libdeflate || missing+=(libdeflate-dev)
     pkg-config --exists libzstd || missing+=(libzstd-dev)
+    pkg-config --exists libisal || missing+=(libisal-dev)
 fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 

@@ -1,13 +1,11 @@
-"""Runs contenders side by side: each in a process of its own, all of one row interleaved, round after round."""
+"""The contenders: each library in a process of its own, spoken to in JSON lines."""
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import threading
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +25,32 @@ def python_of(venv: str) -> str:
 
 @dataclass(frozen=True)
 class Contender:
-    """One library: its name in the table, its script, and the venv that it runs in."""
+    """One library that reads or writes: its name, its script, and the venv that it runs in."""
 
     name: str
     script: str
     venv: str = "bench"
 
 
+def writer(name: str) -> str:
+    """Name of the process in which a library writes."""
+    return f"{name} as writer"
+
+
 CONTENDERS = {
     contender.name: contender
     for contender in (
-        Contender(BFIO, "with_bfio.py"),
-        Contender("tifffile", "with_tifffile.py"),
-        Contender("rasterio", "with_gdal.py"),
-        Contender("pyvips", "with_vips.py"),
-        Contender("old bfio", "with_old_bfio.py", "old"),
+        Contender(BFIO, "read_bfio.py"),
+        Contender("tifffile", "read_tifffile.py"),
+        Contender("rasterio", "read_gdal.py"),
+        Contender("pyvips", "read_vips.py"),
+        Contender("old bfio", "read_old_bfio.py", "old"),
         Contender("libdeflate alone", "codec_limit.py"),
+        Contender(writer(BFIO), "write_bfio.py"),
+        Contender(writer("tifffile"), "write_tifffile.py"),
+        Contender(writer("rasterio"), "write_gdal.py"),
+        Contender(writer("pyvips"), "write_vips.py"),
+        Contender(writer("old bfio"), "write_old_bfio.py", "old"),
     )
 }
 
@@ -99,28 +107,6 @@ class Worker:
             self._process.stderr.close()
 
 
-TRIAL_ROUNDS = 3
-HOPELESS = 3.0
-
-
-@dataclass
-class Result:
-    """What one contender did in one row: seconds of each round, or why it has none."""
-
-    seconds: list[float] = field(default_factory=list)
-    error: str | None = None
-
-    @property
-    def best(self) -> float:
-        """The fastest round."""
-        return min(self.seconds)
-
-    @property
-    def median(self) -> float:
-        """The middle round."""
-        return statistics.median(self.seconds)
-
-
 class Field:
     """All contenders, each started when it is first needed."""
 
@@ -144,7 +130,7 @@ class Field:
 
     def _note_versions(self, name: str, versions: dict[str, str]) -> None:
         for package, version in versions.items():
-            key = name if package == "bfio" else package
+            key = name.removesuffix(writer("")) if package == "bfio" else package
             self.versions[key] = version
 
     def restart(self, name: str) -> None:
@@ -157,50 +143,3 @@ class Field:
         """End all processes."""
         for name in list(self._workers):
             self.restart(name)
-
-
-def _still_running(results: dict[str, Result], labels: list[str], turn: int) -> list[str]:
-    """Who runs in this round: after the first few, no longer those who are many times slower than the fastest."""
-    alive = [label for label in labels if results[label].error is None]
-    if turn < TRIAL_ROUNDS:
-        return alive
-    bound = HOPELESS * min(results[label].best for label in alive)
-    return [label for label in alive if label == BFIO or results[label].best <= bound]
-
-
-def compete(
-    field_: Field, entries: dict[str, dict[str, Any]], truth: int, rounds: int, budget: float
-) -> dict[str, Result]:
-    """Let contenders do one work in turns.
-
-    Parameters
-    ----------
-    field_
-        The processes.
-    entries
-        Label in the table -> request, with ``contender`` naming the process.
-    truth
-        Checksum that each must return; checked in a first round, which is not counted.
-    rounds
-        Rounds to run.
-    budget
-        Seconds after which no further round begins, once the first few are done.
-    """
-    results = {label: Result() for label in entries}
-    for label, entry in entries.items():
-        answer = field_.ask(entry["contender"], {**entry["request"], "verify": True})
-        results[label].error = answer.get("error")
-        if answer.get("crc", truth) != truth:
-            results[label].error = "wrong pixels"
-    running = list(entries)
-    start = time.monotonic()
-    for turn in range(rounds):
-        if turn >= TRIAL_ROUNDS and time.monotonic() - start > budget:
-            break
-        for label in _still_running(results, running, turn):
-            answer = field_.ask(entries[label]["contender"], entries[label]["request"])
-            if "error" in answer:
-                results[label].error = answer["error"]
-            else:
-                results[label].seconds.append(answer["seconds"])
-    return results

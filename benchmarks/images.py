@@ -104,12 +104,17 @@ class Cache:
         self._truth: dict[str, int] = known.get("truth", {})
         if known.get("recipe") != RECIPE:
             self._truth = {}
-            for path in CACHE.iterdir():
+            for path in CACHE.glob("*.*"):
                 path.unlink()
+
+    @staticmethod
+    def place(name: str) -> Path:
+        """Where an image stands once it is made."""
+        return CACHE / f"{name}.npy"
 
     def image(self, name: str) -> np.ndarray:
         """The pixels, mapped from disk."""
-        path = CACHE / f"{name}.npy"
+        path = self.place(name)
         if not path.exists():
             print(f"making image {name}", file=sys.stderr)
             part = CACHE / f"{name}.part.npy"

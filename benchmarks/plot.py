@@ -7,23 +7,25 @@ import matplotlib
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
-from report import Outcome, machine
+from outcome import Outcome, machine
 
-REACHED, MISSED, INK = "#2b7a78", "#c8553d", "#222222"
+INK = "#222222"
+COLORS = {True: "#2b7a78", False: "#c8553d", None: "#8a8a8a"}
 
 
-def draw(path: Path, outcomes: Sequence[Outcome]) -> None:
+def draw(path: Path, title: str, outcomes: Sequence[Outcome]) -> None:
     """Horizontal bars on a logarithmic axis; a black tick marks the ratio to reach."""
     shown = [outcome for outcome in reversed(outcomes) if outcome.ratio is not None]
     if not shown:
         return
     ratios = [outcome.ratio or 0.0 for outcome in shown]
-    colors = [REACHED if ratio >= outcome.row.target else MISSED for ratio, outcome in zip(ratios, shown, strict=True)]
+    colors = [COLORS[outcome.reached] for outcome in shown]
     figure, axes = plt.subplots(figsize=(8, 0.32 * len(shown) + 1.4), layout="constrained")
     axes.barh(range(len(shown)), ratios, color=colors, height=0.62)
     for position, (ratio, outcome) in enumerate(zip(ratios, shown, strict=True)):
-        target = outcome.row.target
-        axes.plot([target, target], [position - 0.42, position + 0.42], color=INK, linewidth=2)
+        target = outcome.row.target or 0.0
+        if target:
+            axes.plot([target, target], [position - 0.42, position + 0.42], color=INK, linewidth=2)
         axes.text(max(ratio, target) * 1.06, position, f"{ratio:.2f}", va="center", fontsize=8, color=INK)
     axes.set_xscale("log")
     axes.set_xlim(min(0.5, *ratios) * 0.9, max(*ratios, 5.0) * 1.5)
@@ -34,7 +36,8 @@ def draw(path: Path, outcomes: Sequence[Outcome]) -> None:
     axes.minorticks_off()
     where = machine()
     axes.set_xlabel("times as fast as the best rival (black tick: to reach)", fontsize=9)
-    axes.set_title(f"bfio, 2 workers, {where['cpu']}, {where['cores']} cores, {where['date'][:10]}", fontsize=9)
+    place = f"{where['cpu']}, {where['cores']} cores, {where['date'][:10]}"
+    axes.set_title(f"bfio, {title}, 2 workers, {place}", fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)
     plt.close(figure)

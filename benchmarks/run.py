@@ -4,79 +4,105 @@ import argparse
 import fnmatch
 import sys
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import report
-import single
-from harness import Field, compete
+import single_read
+import single_write
+from figure import Figure
+from harness import Field
 from images import Cache
-from rows import ROWS, Row
+from kinds import READING, WRITING
+from outcome import Outcome
+from race import compete
+from rows_read import READ_ROWS, ReadRow
+from rows_write import WRITE_ROWS, WriteRow
 
 RESULTS = Path(__file__).parent / "results"
-SINGLE = ("import", "memory", "gil")
+IMPORT_ROUNDS = 20
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Rows and figures that share a report."""
+
+    kind: report.Kind
+    rows: Sequence[ReadRow | WriteRow]
+    figures: dict[str, Callable[[Field, Cache], list[Figure]]]
+
+    @property
+    def keys(self) -> list[str]:
+        """Names of all that can be chosen."""
+        return [*(row.key for row in self.rows), *self.figures]
+
+
+BENCHES = {
+    "read": Bench(
+        READING,
+        READ_ROWS,
+        {
+            "import": lambda field, cache: single_read.imports(IMPORT_ROUNDS),
+            "memory": single_read.memory,
+            "gil": single_read.gil,
+        },
+    ),
+    "write": Bench(WRITING, WRITE_ROWS, {"bands": single_write.bands}),
+}
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bench", nargs="*", default=[*BENCHES], metavar="read|write", help="default: both")
     parser.add_argument("--rows", nargs="*", default=["*"], help="keys or patterns; see --list")
     parser.add_argument("--rounds", type=int, default=15, help="rounds a row (default 15)")
     parser.add_argument("--budget", type=float, default=18.0, help="seconds a row after which no round begins")
     parser.add_argument("--quick", action="store_true", help="3 rounds: to see that all works, not to measure")
     parser.add_argument("--list", action="store_true", help="print the keys of the rows")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if unknown := set(arguments.bench) - set(BENCHES):
+        parser.error(f"there is no bench {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
+    return arguments
 
 
-def _race(field: Field, cache: Cache, row: Row, rounds: int, budget: float) -> report.Outcome:
-    path, truth = row.prepare(cache)
-    entries: dict[str, dict[str, Any]] = {}
-    for entry in row.entries:
-        request = {"task": entry.task, "path": str(path), "options": entry.options or {}}
-        entries[entry.label] = {"contender": entry.contender, "request": request}
-    outcome = report.Outcome(row, compete(field, entries, truth, rounds, budget))
+def _race(field: Field, cache: Cache, row: ReadRow | WriteRow, rounds: int, budget: float) -> Outcome:
+    outcome = Outcome(row, compete(row.race(field, cache), rounds, budget))
     times = {label: result.error or f"{result.best * 1e3:.1f}" for label, result in outcome.results.items()}
     ratio = "" if outcome.ratio is None else f"  ratio {outcome.ratio:.2f}, to reach {row.target}"
     print(f"{row.title}: {times}{ratio}", flush=True)
     return outcome
 
 
-def _figures(wanted: set[str], field: Field, cache: Cache, rounds: int) -> list[single.Figure]:
-    figures = single.imports(rounds) if "import" in wanted else []
-    if "memory" in wanted:
-        figures += single.memory(field, cache)
-    if "gil" in wanted:
-        figures += single.gil(field, cache)
-    return figures
+def _run(bench: Bench, stem: Path, arguments: argparse.Namespace) -> str:
+    """Run what was chosen of a bench."""
+    wanted = {key for key in bench.keys if any(fnmatch.fnmatch(key, pattern) for pattern in arguments.rows)}
+    if not wanted:
+        return ""
+    rounds = 3 if arguments.quick else arguments.rounds
+    cache, field = Cache(), Field()
+    try:
+        chosen = [row for row in bench.rows if row.key in wanted]
+        for row in chosen:
+            row.race(field, cache)  # all files first, so that writing one disturbs no race
+        outcomes = [_race(field, cache, row, rounds, arguments.budget) for row in chosen]
+        measures = [measure for key, measure in bench.figures.items() if key in wanted]
+        figures = [figure for measure in measures for figure in measure(field, cache)]
+    finally:
+        field.close()
+    return report.write(stem, bench.kind, outcomes, figures, field.versions)
 
 
 def main() -> int:
     """Run what was asked for."""
     arguments = _arguments()
-    keys = [*(row.key for row in ROWS), *SINGLE]
     if arguments.list:
-        print("\n".join(keys))
+        print("\n".join(key for name in arguments.bench for key in BENCHES[name].keys))
         return 0
-    wanted = {key for key in keys if any(fnmatch.fnmatch(key, pattern) for pattern in arguments.rows)}
-    rounds = 3 if arguments.quick else arguments.rounds
     start = time.monotonic()
-    cache, field = Cache(), Field()
-    try:
-        chosen = [row for row in ROWS if row.key in wanted]
-        for row in chosen:
-            row.prepare(cache)  # all files first, so that writing one disturbs no race
-        outcomes = [_race(field, cache, row, rounds, arguments.budget) for row in chosen]
-        figures = _figures(wanted, field, cache, 3 if arguments.quick else 20)
-    finally:
-        field.close()
-    text = report.write(arguments.out, outcomes, figures, field.versions)
-    try:
-        import plot
-    except ImportError:
-        print("no matplotlib, no plot", file=sys.stderr)
-    else:
-        plot.draw(arguments.out / "ratios.png", outcomes)
-    print(f"\n{text}\n{time.monotonic() - start:.0f} s")
+    for name in arguments.bench:
+        print(f"\n{_run(BENCHES[name], arguments.out / name, arguments)}\n{time.monotonic() - start:.0f} s", flush=True)
     return 0
 
 

@@ -36,7 +36,7 @@ def versions(*packages: str) -> dict[str, str]:
     return {package: metadata.version(package) for package in packages}
 
 
-def _memory(field: str) -> int:
+def memory(field: str) -> int:
     """A field of /proc/self/status in bytes."""
     with Path("/proc/self/status").open() as lines:
         for line in lines:
@@ -48,7 +48,7 @@ def _memory(field: str) -> int:
 def _reset_peak() -> int:
     """Set the peak of resident memory to its present value, and return that."""
     Path("/proc/self/clear_refs").write_text("5")
-    return _memory("VmRSS")
+    return memory("VmRSS")
 
 
 def _drain(result: Iterator[np.ndarray], verify: bool) -> int | None:
@@ -72,7 +72,7 @@ def _answer(tasks: dict[str, Callable[..., Any]], request: dict[str, Any]) -> di
     checksum = _drain(result, verify) if inspect.isgenerator(result) else None
     answer: dict[str, Any] = {"seconds": time.perf_counter() - start}
     if request.get("memory"):
-        answer["peak"] = _memory("VmHWM") - baseline
+        answer["peak"] = memory("VmHWM") - baseline
     if isinstance(result, dict):
         answer.update(result)
     elif verify:

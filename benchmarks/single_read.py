@@ -1,35 +1,17 @@
-"""Figures that are no race: cost of the import, peak memory, and how long the GIL is held per tile."""
+"""Figures of reading that are no race: cost of the import, peak memory, and how long the GIL is held per tile."""
 
 import subprocess
 import sys
-from dataclasses import dataclass
 from typing import Any
 
+from figure import MIB, Figure
 from harness import BFIO, Field, python_of
 from images import SIDE, Cache, TiffFile
 
-MIB = 2**20
 GIL_FILE = TiffFile("microscopy", 256, "zlib", True)
 MEMORY_FILES = (TiffFile("microscopy", 1024, "zlib", True), TiffFile("microscopy", 1024), GIL_FILE)
 WORKERS = 2
 CACHE_ENTRY = "cache_bytes"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One sentence of the report: what, how much, and the bound that it must stay under, if there is one."""
-
-    key: str
-    title: str
-    value: float
-    unit: str
-    bound: float | None = None
-    note: str = ""
-
-    @property
-    def reached(self) -> bool | None:
-        """Whether the bound holds."""
-        return None if self.bound is None else self.value < self.bound
 
 
 def _seconds(statement: str) -> float:

@@ -1,0 +1,61 @@
+"""How reading and writing are reported."""
+
+from outcome import Outcome
+from race import Result
+from report import Kind, milliseconds, number, reached
+
+
+def _rival(outcome: Outcome) -> Result | None:
+    return None if outcome.best_rival is None else outcome.rivals[outcome.best_rival]
+
+
+def _named_rival(outcome: Outcome) -> str:
+    return f"{outcome.best_rival or ''} {milliseconds(_rival(outcome))}".strip()
+
+
+def _read_line(outcome: Outcome) -> list[str]:
+    ratios = [number(outcome.ratio), number(outcome.median_ratio), number(outcome.row.target, ".1f")]
+    share = number(outcome.codec_share, ".0%")
+    times = [milliseconds(outcome.bfio), _named_rival(outcome)]
+    return [outcome.row.title, *times, *ratios, reached(outcome.reached), share]
+
+
+def _size(result: Result | None) -> str:
+    return "-" if result is None or result.nbytes is None else f"{result.nbytes / 1e6:.2f}"
+
+
+def _write_line(outcome: Outcome) -> list[str]:
+    ratios = [number(outcome.ratio), number(outcome.median_ratio), number(outcome.row.target, ".1f")]
+    times = [milliseconds(outcome.bfio), _named_rival(outcome)]
+    sizes = [_size(outcome.bfio), _size(_rival(outcome)), number(outcome.size_ratio, ".3f")]
+    return [outcome.row.title, *times, *ratios, *sizes, reached(outcome.reached)]
+
+
+def _write_cell(result: Result) -> str:
+    return "-" if result.error is not None else f"{milliseconds(result)} / {_size(result)}"
+
+
+RATIOS = ["ratio", "ratio of medians", "to reach"]
+READING = Kind(
+    "Reading",
+    """The pixels of all are checked against the image. "Of codec limit" = time of libdeflate alone on the same tiles /
+time of bfio. Shown but not counted as rivals: "libdeflate alone", "no axes" (the last page, without the series that
+tells what it is), "out_dtype" (GDAL's own conversion in place of `astype`).""",
+    ["work", "bfio, ms", "best rival, ms", *RATIOS, "reached", "of codec limit"],
+    _read_line,
+    "fastest round, ms",
+    milliseconds,
+    "reading",
+)
+WRITING = Kind(
+    "Writing",
+    """Each round makes a new file on disk, from opening to closing, out of an image in memory; tifffile reads the first
+file of each contender back, and its pixels are compared with the image. Nothing waits for the disk unless the library
+does so. Tiles of 1024 x 1024 unless said otherwise, 512 x 512 for the 64 planes of 1024 x 1024. To reach: the ratio,
+with a file no more than 5% larger than that of the best rival.""",
+    ["work", "bfio, ms", "best rival, ms", *RATIOS, "bfio, MB", "rival, MB", "size ratio", "reached"],
+    _write_line,
+    "fastest round, ms / file, MB",
+    _write_cell,
+    "writing",
+)

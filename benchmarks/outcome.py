@@ -1,0 +1,108 @@
+"""What a race comes to: the best rival, ratios, and whether the target is reached."""
+
+import datetime
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import BFIO
+from race import Result
+from rows import LIMIT, Row
+
+ROOM = 1.05  # a file may be this many times as large as that of the best rival
+
+
+@dataclass
+class Outcome:
+    """A row with its results."""
+
+    row: Row
+    results: Mapping[str, Result]
+
+    @property
+    def rivals(self) -> dict[str, Result]:
+        """Those who count and finished."""
+        counted = [entry.label for entry in self.row.entries if entry.counts and entry.label != BFIO]
+        return {label: self.results[label] for label in counted if self.results[label].error is None}
+
+    @property
+    def bfio(self) -> Result | None:
+        """bfio, if it finished."""
+        result = self.results[BFIO]
+        return result if result.error is None and result.seconds else None
+
+    @property
+    def best_rival(self) -> str | None:
+        """Label of the fastest rival."""
+        return min(self.rivals, key=lambda label: self.rivals[label].best, default=None)
+
+    @property
+    def ratio(self) -> float | None:
+        """Fastest round of the best rival over the fastest of bfio."""
+        if self.bfio is None or self.best_rival is None:
+            return None
+        return self.rivals[self.best_rival].best / self.bfio.best
+
+    @property
+    def median_ratio(self) -> float | None:
+        """The same with medians, against the rival with the lowest one."""
+        if self.bfio is None or not self.rivals:
+            return None
+        return min(rival.median for rival in self.rivals.values()) / self.bfio.median
+
+    @property
+    def size_ratio(self) -> float | None:
+        """Size of the file of bfio over that of the best rival."""
+        if self.bfio is None or self.best_rival is None or not self.bfio.nbytes:
+            return None
+        return self.bfio.nbytes / (self.rivals[self.best_rival].nbytes or self.bfio.nbytes)
+
+    @property
+    def codec_share(self) -> float | None:
+        """Time of libdeflate alone over that of bfio."""
+        limit = self.results.get(LIMIT)
+        if self.bfio is None or limit is None or limit.error is not None:
+            return None
+        return limit.best / self.bfio.best
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the target is reached, with a file that is not too large."""
+        if self.ratio is None or self.row.target is None:
+            return None
+        return self.ratio >= self.row.target and (self.size_ratio or 0) <= ROOM
+
+    def record(self) -> dict[str, Any]:
+        """All of it for JSON."""
+        results = {label: _record(result) for label, result in self.results.items()}
+        known = {"ratio": self.ratio, "median_ratio": self.median_ratio}
+        known |= {"codec_share": self.codec_share, "size_ratio": self.size_ratio}
+        row = self.row
+        return {"key": row.key, "title": row.title, "target": row.target, **known, "results": results}
+
+
+def _record(result: Result) -> dict[str, Any]:
+    if result.error:
+        return {"error": result.error}
+    size = {} if result.nbytes is None else {"nbytes": result.nbytes}
+    return size | {"seconds": [round(value, 6) for value in result.seconds]}
+
+
+def machine() -> dict[str, Any]:
+    """What this ran on."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text().splitlines()
+        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
+    return {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "cpu": model,
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "machine": platform.machine(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }

@@ -8,13 +8,13 @@ import numpy as np
 
 from bfio.enums import Compression, Predictor
 from bfio.errors import UsageError
-from bfio.metadata import Length, Series
+from bfio.metadata import Series
 from bfio.options import AUTO_LEVELS, WriteOptions
 from bfio.pyramid import n_levels
+from bfio.tiff.resolution import pixels_per_centimetre
 from bfio.tiff.writing.front import front_nbytes
 from bfio.tiff.writing.recipe import Recipe
 from bfio.tiff.writing.rules import PREDICTED
-from bfio.units import convert
 
 __all__ = ["choose", "largest_nbytes", "wants_predictor"]
 
@@ -43,12 +43,11 @@ def choose(series: Series, options: WriteOptions, xml: str) -> Recipe:
         predictor = wants_predictor(series.dtype, options.compression)
     recipe = Recipe(
         size_t=series.size_t, size_c=series.size_c, size_z=series.size_z, size_y=series.size_y, size_x=series.size_x,
-        samples=series.samples, dtype=series.dtype,
-        tile_rows=rows, tile_cols=cols,
+        samples=series.samples, dtype=series.dtype, tile_rows=rows, tile_cols=cols,
         n_levels=n_levels(levels, (series.size_y, series.size_x), (rows, cols)),
         compression=options.compression, compression_level=options.compression_level,
         predictor=predictor, big=options.bigtiff is not False, downsample=options.downsample,
-        resolution=_resolution(series.physical_size_x, series.physical_size_y), xml=xml,
+        resolution=pixels_per_centimetre(series.physical_size_x, series.physical_size_y), xml=xml,
     )  # fmt: skip
     if options.bigtiff is None and largest_nbytes(recipe) < CLASSIC_NBYTES:
         return replace(recipe, big=False)
@@ -74,14 +73,3 @@ def _tile_side(wanted: int, size: int) -> int:
     if wanted < 16 or wanted % 16:
         raise UsageError(f"tile_size: {wanted} is no multiple of 16; use {max(16, (wanted + 8) // 16 * 16)}")
     return min(wanted, -(-size // 16) * 16)
-
-
-def _resolution(size_x: Length, size_y: Length) -> tuple[float, float] | None:
-    """Pixels per centimetre; None where one of the sizes is not known, or beyond what TIFF can tell."""
-    densities = []
-    for value, unit in (size_x, size_y):
-        length = convert(value, unit, "cm") if value is not None else None
-        if not length or not 2.0**-31 <= 1 / length < 2.0**32:
-            return None
-        densities.append(1 / length)
-    return densities[0], densities[1]

@@ -125,5 +125,5 @@ def check_resolution(recipe: Recipe) -> None:
     if recipe.resolution is None:
         return
     for value in recipe.resolution:
-        if not (math.isfinite(value) and 2.0**-31 <= value < 2.0**32):
-            raise UsageError(f"resolution {value!r} pixels per centimetre: TIFF holds 2**-31 to 2**32")
+        if not (math.isfinite(value) and 2.0**-32 < value < 2.0**32 - 1):
+            raise UsageError(f"resolution {value!r} pixels per centimetre: TIFF holds those between 2**-32 and 2**32")

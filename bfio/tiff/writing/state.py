@@ -93,7 +93,8 @@ def read_state(fd: int, path: str = "the file") -> tuple[Recipe, State]:
     """
     head, text = _read_constant(fd, path)
     xml_position, xml_nbytes, xml_check = head
-    xml = os.pread(fd, xml_nbytes, xml_position) if xml_nbytes <= os.fstat(fd).st_size else b""
+    inside = xml_position + xml_nbytes <= os.fstat(fd).st_size
+    xml = os.pread(fd, xml_nbytes, xml_position) if inside else b""
     if len(xml) != xml_nbytes or zlib.crc32(xml) != xml_check:
         raise FormatError(f"{path}: the OME-XML of the unfinished file is damaged: begin it anew")
     try:

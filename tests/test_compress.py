@@ -16,7 +16,9 @@ from bfio._kernels import Status
 
 OTHERS = {
     1: bytes,
+    5: imagecodecs.lzw_decode,
     8: zlib.decompress,
+    32773: imagecodecs.packbits_decode,
     32946: imagecodecs.deflate_decode,
     50000: imagecodecs.zstd_decode,
 }
@@ -134,6 +136,7 @@ def test_what_a_build_has_agrees_with_what_it_says():
     assert "isal" in info
     for compression in NATIVE:
         assert decompress.has_decompressor(compression)
+    assert {1, 5, 32773} <= set(NATIVE)
 
 
 def test_door():

@@ -1,10 +1,10 @@
 """Function table: TIFF compression -> compressor. Its twin is ``decompress``."""
 
 from libc.stdint cimport uint8_t
-from libc.stdlib cimport free
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from _tilecodec.compression cimport ADOBE_DEFLATE, DEFLATE, NONE, ZSTD, ZSTD_OLD
+from _tilecodec.compression cimport ADOBE_DEFLATE, DEFLATE, LZW, NONE, PACKBITS, ZSTD, ZSTD_OLD
 from _tilecodec.deflate_encoder cimport (
     deflate_bound,
     deflate_encode,
@@ -15,6 +15,8 @@ from _tilecodec.deflate_encoder cimport (
 )
 from _tilecodec.isal cimport ISAL_MAJOR_VERSION, ISAL_MINOR_VERSION, ISAL_PATCH_VERSION, WITH_ISAL
 from _tilecodec.libdeflate cimport LIBDEFLATE_VERSION_STRING, WITH_LIBDEFLATE
+from _tilecodec.lzw_encoder cimport lzw_bound, lzw_encode, lzw_encoder_nbytes
+from _tilecodec.packbits cimport packbits_bound, packbits_encode
 from _tilecodec.status cimport BAD_TASK, NO_CODEC, OK, OUT_OF_MEMORY, TOO_LONG
 from _tilecodec.zstd cimport (
     WITH_ZSTD,
@@ -65,9 +67,25 @@ cdef int _compress_zstd(
     return TOO_LONG if ZSTD_getErrorCode(written[0]) == ZSTD_error_dstSize_tooSmall else OUT_OF_MEMORY
 
 
+cdef int _compress_lzw(
+    compressor* c, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_room, size_t* written
+) noexcept nogil:
+    return lzw_encode(src, src_nbytes, dst, dst_room, written, c.state)
+
+
+cdef int _compress_packbits(
+    compressor* c, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_room, size_t* written
+) noexcept nogil:
+    return packbits_encode(src, src_nbytes, c.row_nbytes, dst, dst_room, written)
+
+
 cdef compress_fn find_compressor(int compression) noexcept nogil:
     if compression == NONE:
         return _compress_none
+    if compression == LZW:
+        return _compress_lzw
+    if compression == PACKBITS:
+        return _compress_packbits
     if has_deflate_encoder() and (compression == ADOBE_DEFLATE or compression == DEFLATE):
         return _compress_deflate
     if WITH_ZSTD and (compression == ZSTD or compression == ZSTD_OLD):
@@ -104,6 +122,9 @@ cdef int compressor_open(compressor* c, int compression, int level) noexcept nog
         return OK if c.state != NULL else OUT_OF_MEMORY
     if compression == ZSTD or compression == ZSTD_OLD:
         return _open_zstd(c)
+    if compression == LZW:
+        c.state = malloc(lzw_encoder_nbytes())
+        return OK if c.state != NULL else OUT_OF_MEMORY
     return OK
 
 
@@ -122,6 +143,10 @@ cdef size_t compress_bound(int compression, size_t nbytes) noexcept nogil:
         return deflate_bound(nbytes)
     if compression == ZSTD or compression == ZSTD_OLD:
         return ZSTD_compressBound(nbytes)
+    if compression == LZW:
+        return lzw_bound(nbytes)
+    if compression == PACKBITS:
+        return packbits_bound(nbytes)
     return nbytes
 
 

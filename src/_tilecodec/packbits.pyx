@@ -9,6 +9,8 @@ from _tilecodec.status cimport OK, TOO_LONG, TRUNCATED
 
 cdef enum:
     NOTHING = 128  # the head byte of a packet without content
+    LONGEST = 128  # bytes of a packet
+    WORTH = 3  # equal bytes from so many on are a packet of their own
 
 
 cdef int packbits_decode(
@@ -46,6 +48,70 @@ cdef int packbits_decode(
             return TOO_LONG
         dst += part
         dst_nbytes -= part
+    return OK
+
+
+cdef size_t packbits_bound(size_t nbytes) noexcept nogil:
+    """Rows of one byte are the worst."""
+    return 2 * nbytes
+
+
+cdef inline size_t _run(const uint8_t* src, size_t nbytes) noexcept nogil:
+    """How many equal bytes there are at the start of at least one."""
+    cdef size_t n = 1
+    while n < nbytes and src[n] == src[0]:
+        n += 1
+    return n
+
+
+cdef inline size_t _literals(const uint8_t* src, size_t nbytes) noexcept nogil:
+    """How many bytes there are before the next run that is worth a packet."""
+    cdef size_t n = 0
+    while nbytes - n >= WORTH:
+        if src[n] == src[n + 1] and src[n] == src[n + 2]:
+            return n
+        n += 1
+    return nbytes
+
+
+cdef size_t _pack_row(const uint8_t* src, size_t nbytes, uint8_t* dst, size_t room) noexcept nogil:
+    """Bytes written, or more than ``room``."""
+    cdef size_t used = 0
+    cdef size_t length
+    while nbytes > 0:
+        length = min(_literals(src, min(nbytes, <size_t> LONGEST + WORTH - 1)), <size_t> LONGEST)
+        if length > 0:
+            if room - used < length + 1:
+                return room + 1
+            dst[used] = <uint8_t> (length - 1)
+            memcpy(dst + used + 1, src, length)
+            used += length + 1
+        else:
+            length = _run(src, min(nbytes, <size_t> LONGEST))
+            if room - used < 2:
+                return room + 1
+            dst[used] = <uint8_t> (257 - length)
+            dst[used + 1] = src[0]
+            used += 2
+        src += length
+        nbytes -= length
+    return used
+
+
+cdef int packbits_encode(
+    const uint8_t* src, size_t src_nbytes, size_t row_nbytes, uint8_t* dst, size_t dst_room, size_t* written
+) noexcept nogil:
+    """Compress rows of ``row_nbytes`` into ``dst``, each by itself; TOO_LONG where it does not fit."""
+    cdef size_t part
+    cdef size_t used = 0
+    cdef size_t done = 0
+    while done < src_nbytes:
+        part = min(src_nbytes - done, row_nbytes if row_nbytes > 0 else src_nbytes)
+        used += _pack_row(src + done, part, dst + used, dst_room - used)
+        if used > dst_room:
+            return TOO_LONG
+        done += part
+    written[0] = used
     return OK
 
 

@@ -1,0 +1,1 @@
+# No doors: LZW is reached through `_tilecodec.compress`.

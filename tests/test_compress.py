@@ -144,3 +144,37 @@ def test_door():
         compress.compress(1, -1, None)
     with pytest.raises(BufferError, match="writable"):
         compress.compress_into(1, -1, b"abc", bytes(3))
+
+
+@pytest.mark.parametrize("row_nbytes", [1, 2, 7, 128, 129, 1000])
+def test_packbits_packs_each_row_by_itself(row_nbytes):
+    for data in (bytes(1000), noise(1000), cells(1000)):
+        encoded = check_round_trip(32773, -1, data, row_nbytes)
+        rows = [data[i : i + row_nbytes] for i in range(0, 1000, row_nbytes)]
+        assert encoded == b"".join(compress.compress(32773, -1, row)[1] for row in rows)
+        assert len(encoded) <= sum(len(row) + -(-len(row) // 128) for row in rows)  # TIFF 6.0, section 9
+
+
+def test_packbits_example():
+    # that of Apple's technical note 1023
+    data = bytes.fromhex("AAAAAA80002AAAAAAAAA80002A22" + "AA" * 10)
+    assert compress.compress(32773, -1, data) == (0, bytes.fromhex("FEAA0280002AFDAA0380002A22F7AA"))
+
+
+@pytest.mark.parametrize("first", [250, 506, 765, 1018, 2042, 3830, 7670])
+def test_lzw_where_the_codes_grow_and_start_anew(first):
+    """Each pair of bytes occurs once, so that each byte is a code: the ends fall on every place around the changes."""
+    pairs = np.arange(256, dtype=np.uint8)
+    data = np.concatenate([np.cumsum(np.full(256, step, np.uint8), dtype=np.uint8) for step in pairs[1::2]]).tobytes()
+    for size in range(first, first + 16):
+        check_round_trip(5, -1, data[:size])
+    codes = 8 * len(compress.compress(5, -1, data[:first])[1]) / first
+    assert codes > 8.9, "strings are repeated"
+
+
+def test_lzw_is_that_of_libtiff():
+    """Where no Clear comes early in theirs, the bytes are the same."""
+    for data in (b"", b"a", bytes(70_000), cells(20_000), noise(3000)):
+        if data:
+            assert compress.compress(5, -1, data)[1] == imagecodecs.lzw_encode(data)
+    assert compress.compress(5, -1, b"")[1] == bytes.fromhex("80 40 40".replace(" ", ""))

@@ -1,7 +1,7 @@
 """LZW as TIFF 6.0, section 13, has it: high bits first, codes grow one early. Its twin is ``lzw_decoder``.
 
 A string of the table is a shorter one and a byte. So the table maps (code, byte) to the code of both; it is a hash
-table with open addressing, small enough for the first cache and cheaper to wipe at each Clear than to stamp.
+table with open addressing, cheaper to wipe at each Clear than to stamp (64 kB for 3836 codes).
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -13,7 +13,7 @@ cdef enum:
     CLEAR = 256
     END = 257
     LAST = 4094  # the code that is not given any more: a Clear takes its place
-    TABLE_BITS = 13
+    TABLE_BITS = 14
     N_SLOTS = 1 << TABLE_BITS
 
 cdef uint32_t EMPTY = 0xFFFFFFFF
@@ -87,8 +87,9 @@ cdef bint finish(Encoder* at) noexcept nogil:
     return True
 
 
-cdef bint run(Encoder* at, const uint8_t* src, size_t src_nbytes) noexcept nogil:
+cdef bint run(Encoder* encoder, const uint8_t* src, size_t src_nbytes) noexcept nogil:
     """The codes of at least one byte."""
+    cdef Encoder at = encoder[0]  # a copy, of which no address is kept, may live in registers
     cdef uint32_t code = src[0]
     cdef uint32_t key, slot, entry
     cdef size_t i
@@ -103,10 +104,13 @@ cdef bint run(Encoder* at, const uint8_t* src, size_t src_nbytes) noexcept nogil
             code = entry & 0xFFF
             continue
         at.slots[slot] = key << 12 | at.free
-        if not put(at, code) or not give(at):
+        if not put(&at, code) or not give(&at):
             return False
         code = src[i]
-    return put(at, code) and give(at)
+    if not put(&at, code) or not give(&at):
+        return False
+    encoder[0] = at
+    return True
 
 
 cdef int lzw_encode(

@@ -80,7 +80,7 @@ def test_tags_of_a_stack_with_levels(big):
         ({"dtype": "i1"}, {258: 8, 339: 2}),
         ({"dtype": "f2"}, {258: 16, 339: 3}),
         ({"dtype": "c16"}, {258: 128, 339: 6}),
-        ({"dtype": "u1", "samples": 3, "compression": Compression.JPEG}, {259: 7, 262: 6, 530: (1, 1)}),
+        ({"dtype": "u1", "samples": 3, "compression": Compression.JPEG}, {259: 7, 262: 6, 530: (2, 2)}),
         ({"dtype": "u1", "compression": Compression.JPEG}, {259: 7, 262: 1}),
         ({"dtype": "u1", "samples": 3, "compression": Compression.WEBP}, {259: 50001, 262: 2}),
         ({"compression": Compression.LZW, "predictor": Predictor.HORIZONTAL}, {259: 5, 317: 2}),

@@ -22,6 +22,7 @@ from bfio.enums import (
     Tag,
 )
 from bfio.tiff.writing.recipe import Recipe
+from bfio.tiff.writing.rules import JPEG_SUBSAMPLING
 
 __all__ = ["FORMS", "Entry", "Form", "entries_of", "level_entries"]
 
@@ -146,7 +147,7 @@ def _pixels(recipe: Recipe, level: int) -> list[Entry]:
         extra = [ExtraSamples.UNASSOCIATED_ALPHA] if n == 4 else [ExtraSamples.UNSPECIFIED] * (n - 1)
         entries.append(_short(Tag.EXTRA_SAMPLES, *extra))
     if recipe.photometric == Photometric.YCBCR:
-        entries.append(_short(Tag.YCBCR_SUBSAMPLING, 1, 1))
+        entries.append(_short(Tag.YCBCR_SUBSAMPLING, *JPEG_SUBSAMPLING))
     return entries
 
 

@@ -12,6 +12,7 @@ from bfio._kernels import has_compressor
 from bfio.enums import Compression, Predictor
 from bfio.errors import UnsupportedError
 from bfio.tiff.writing.recipe import Recipe
+from bfio.tiff.writing.rules import JPEG_SUBSAMPLING
 
 __all__ = ["TileFunction", "is_foreign", "is_lossy", "pad_tile", "tile_encoder"]
 
@@ -92,7 +93,7 @@ def _image_encoder(codecs: Any, recipe: Recipe) -> TileFunction:
     if recipe.compression == Compression.JPEG:
         encode = partial(codecs.jpeg8_encode, level=JPEG_QUALITY if level is None else level)
         if recipe.samples == 3:
-            encode = partial(encode, colorspace="RGB", outcolorspace="YCBCR", subsampling=(1, 1))
+            encode = partial(encode, colorspace="RGB", outcolorspace="YCBCR", subsampling=JPEG_SUBSAMPLING)
     elif recipe.compression == Compression.JPEG2000:
         encode = partial(codecs.jpeg2k_encode, level=level or 0, codecformat="j2k", reversible=not level, numthreads=1)
     else:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CODECS",
     "DTYPES",
+    "JPEG_SUBSAMPLING",
     "PREDICTED",
     "Codec",
     "check_codec",
@@ -36,6 +37,8 @@ MAX_TILE_NBYTES = 1 << 30
 MAX_SAMPLES = (1 << 16) - 1
 PREDICTED = frozenset({Compression.ADOBE_DEFLATE, Compression.ZSTD, Compression.LZW})
 """Compressions whose readers look at the predictor; libtiff ignores it with all others."""
+JPEG_SUBSAMPLING = (2, 2)
+"""Of colours, across and down. With (1, 1) Bio-Formats takes what is RGB already for YCbCr and shows wrong colours."""
 
 
 class Codec(NamedTuple):

@@ -21,7 +21,7 @@ KERNEL_FREE := byteio byteio_remote import omexml_model omexml_parse omexml_plan
 CODEC_TESTS ?= $(filter-out $(KERNEL_FREE:%=tests/test_%.py),$(wildcard tests/test_*.py tests/fuzz))
 # Tests that the wheel passes in another Python, with the newest versions of what bfio stands on.
 READER_TESTS ?= $(wildcard $(patsubst %,tests/test_%*.py,corpus omexml_planes old_scripts reader tiff tile))
-SANITIZED_TESTS ?= -k "compress or lzw or packbits or convert or predictor or ifd or decode or codec or plan or fuzz"
+SANITIZED_TESTS ?= -k "compress or lzw or packbits or convert or predictor or ifd or decode or codec or plan or fuzz or corrupt"
 
 .PHONY: help demo test test-plain test-debug bench lint wheel fuzz install clean FORCE
 
@@ -42,7 +42,8 @@ test-plain: $(VARIANTS)/plain/.installed ## the codec tests against a build with
 test-debug: $(VARIANTS)/debug/.installed ## the codec tests against a build with bounds checks and asserts
 	PYTHONPATH=$(CURDIR)/$(VARIANTS)/debug $(BIN)/pytest $(CODEC_TESTS) $(PYTEST_ARGS)
 
-fuzz: $(VARIANTS)/sanitized/.installed ## the fuzz tests against a build with ASan and UBSan
+fuzz: $(VARIANTS)/sanitized/.installed ## the fuzz tests against a build with ASan and UBSan (BFIO_FUZZ_SECONDS for each)
+	BFIO_FUZZ_SECONDS=$${BFIO_FUZZ_SECONDS:-20} \
 	PYTHONPATH=$(CURDIR)/$(VARIANTS)/sanitized PYTHONMALLOC=malloc \
 	LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libstdc++.so.6)" \
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:abort_on_error=1:handle_segv=2 \

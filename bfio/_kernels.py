@@ -27,6 +27,7 @@ __all__ = [
     "can_convert",
     "convert",
     "decode_tiles",
+    "decompress",
     "downsample",
     "failure",
     "has_compressor",
@@ -95,6 +96,12 @@ def has_decompressor(compression: int) -> bool:
 def has_compressor(compression: int) -> bool:
     """Whether the kernels of this build compress with a TIFF compression."""
     return bool(_compress.has_compressor(compression))
+
+
+def decompress(compression: int, data: bytes, nbytes: int) -> tuple[int, bytes]:
+    """Status, and the ``nbytes`` bytes of a tile that :func:`has_decompressor`, without the GIL."""
+    status, pixels = _decompress.decompress(compression, data, nbytes)
+    return int(status), pixels
 
 
 def build_info() -> dict[str, str | None]:

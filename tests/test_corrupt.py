@@ -3,6 +3,7 @@
 import faulthandler
 import io
 import os
+import sys
 import warnings
 from pathlib import Path
 
@@ -15,14 +16,14 @@ from bfio import BfioError, BioReader
 
 FILES = dict(hostile_files.real_files())
 FROZEN = Path(__file__).parent / "corrupt"
-THOROUGH = int(os.environ.get("BFIO_FUZZ_SECONDS", "0")) > 0
+THOROUGH = float(os.environ.get("BFIO_FUZZ_SECONDS", "1")) >= 60
 SECONDS = 20
 
 
 @pytest.fixture(autouse=True)
 def guard():
     """A hang ends the run with a traceback; noise of broken tags is not to be seen."""
-    faulthandler.dump_traceback_later(600, exit=True)
+    faulthandler.dump_traceback_later(600, exit=True, file=sys.__stderr__)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
@@ -97,6 +98,10 @@ def test_random_damage(name):
         attempt(bent.tobytes())
 
 
+sanitized = pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="a sanitizer's memory is no measure")
+
+
+@sanitized
 def test_sample_in_children(tmp_path):
     """The same with metadata, thumbnail and limits of time and memory."""
     rng = np.random.default_rng(5)
@@ -114,6 +119,7 @@ def test_sample_in_children(tmp_path):
     assert not bad, "\n".join(f"{outcome.path}: {outcome.faults}" for outcome in bad[:20])
 
 
+@sanitized
 @pytest.mark.parametrize("path", sorted(FROZEN.glob("*")) or [None], ids=lambda path: path.name if path else "none")
 def test_frozen(path):
     """What once broke the reader."""

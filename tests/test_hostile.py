@@ -12,7 +12,7 @@ import pytest
 
 from bfio import BfioError, BioReader, FormatError, LimitError, Limits
 
-THOROUGH = int(os.environ.get("BFIO_FUZZ_SECONDS", "0")) > 0
+THOROUGH = float(os.environ.get("BFIO_FUZZ_SECONDS", "1")) >= 60
 FAMILIES = {family.__name__: family for family in hostile_files.FAMILIES}
 
 

@@ -230,7 +230,7 @@ class ArrayTable(SeriesPlanes):
         """Pixels of all planes, shape (planes, Y, X, S)."""
         with self._file.pages.parsing():
             if self._pixels is None:
-                self._file.pages.check_claims(page for page in self._level if page is not None)
+                self._file.pages.guard(page for page in self._level if page is not None)
                 pixels = self._level.asarray(squeeze=False).transpose(self._transposed)
                 if not self._samples_last:
                     pixels = pixels[..., None]

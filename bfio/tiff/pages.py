@@ -14,7 +14,8 @@ import numpy as np
 from bfio._locks import ProcessLock
 from bfio.byteio import Source
 from bfio.errors import BfioError, FormatError, LimitError, UnsupportedError
-from bfio.tiff.streams import IMAGE_CODECS, check_claim
+from bfio.tiff.guard import JPEG_COMPRESSIONS, guarded
+from bfio.tiff.quarantine import Quarantine
 
 if TYPE_CHECKING:
     import tifffile
@@ -26,12 +27,6 @@ TileDecoder = Callable[[bytes, int], np.ndarray]
 
 MOST_WORDS = 300
 """Characters of a foreign error's message that are passed on."""
-
-HEAD_NBYTES = 1 << 16
-"""Of an image stream, enough to find the size that it claims."""
-
-JPEG_COMPRESSIONS = {6, 7, 33007, 34892}
-"""Compressions whose decoder wants the JPEGTables tag."""
 
 
 _log = logging.getLogger("bfio.tifffile")
@@ -127,13 +122,6 @@ class SourceFile(io.RawIOBase):
         return len(data)
 
 
-def pixels_of_tile(page: Any) -> int:
-    """Pixels of one tile or strip."""
-    if page.is_tiled:
-        return int(page.tilewidth * page.tilelength * page.tiledepth)
-    return int(page.imagewidth * min(page.imagelength, page.rowsperstrip or page.imagelength) * page.imagedepth)
-
-
 def _settable(kind: type, flag: str) -> bool:
     """Whether a flag of tifffile's can be given; newer versions compute some."""
     attribute = getattr(kind, f"is_{flag}", None)
@@ -149,6 +137,7 @@ class PageFile:
         self._lock = ProcessLock()
         self._file: tifffile.TiffFile | None = None
         self._pages: dict[int, Any] = {}
+        self._quarantine = Quarantine("jpegxr_decode")
         self._plain = False
 
     @contextmanager
@@ -182,16 +171,12 @@ class PageFile:
         """Decoder of a page's tiles: tifffile's own, cropped to what is stored."""
         with self.parsing():
             keyframe = page.keyframe
-            keyframe.init_decode()
+            decode = guarded(keyframe, self._quarantine)
             arguments: dict[str, Any] = {}
             if int(keyframe.compression) in JPEG_COMPRESSIONS:
                 arguments = {"jpegtables": page.jpegtables, "jpegheader": keyframe.jpegheader}
-            decode, compression = keyframe.decode, int(keyframe.compression)
-            head = (keyframe.jpegheader or b"") if arguments else b""
-            n_pixels = pixels_of_tile(keyframe)
 
         def decode_tile(data: bytes, index: int) -> np.ndarray:
-            check_claim(compression, head + data if head else data, n_pixels)
             pixels, _, shape = decode(data, index, **arguments)
             if shape[0] != 1:
                 raise UnsupportedError("tiles with a depth")
@@ -200,19 +185,15 @@ class PageFile:
 
         return decode_tile
 
-    def check_claims(self, pages: Iterable[Any]) -> None:
-        """Refuse image streams that claim far more pixels than their tiles have, before many are decoded at once."""
+    def guard(self, pages: Iterable[Any]) -> None:
+        """What `decoder` does for one page, for pages that tifffile decodes as a whole."""
         with self.parsing():
             for page in pages:
-                keyframe = page.keyframe
-                if int(keyframe.compression) not in IMAGE_CODECS:
-                    return
-                for offset, nbytes in zip(page.dataoffsets, page.databytecounts, strict=False):
-                    head = self._source.pread(offset, min(nbytes, HEAD_NBYTES)) if nbytes else b""
-                    check_claim(int(keyframe.compression), head, pixels_of_tile(keyframe))
+                guarded(page.keyframe, self._quarantine)
 
     def close(self) -> None:
         """Forget the pages; the source belongs to somebody else."""
+        self._quarantine.close()
         with self._lock:
             self._pages.clear()
             if self._file is not None:

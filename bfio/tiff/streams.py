@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from bfio.enums import Compression
-from bfio.errors import LimitError
+from bfio.errors import FormatError, LimitError
 
 __all__ = ["IMAGE_CODECS", "check_claim", "claimed_size"]
 
@@ -33,19 +33,25 @@ IMAGE_CODECS = frozenset(
     }
 )
 """Compressions whose streams have a header with a size."""
+SHORTEST = 8
+"""Bytes that every stream has: its signature."""
 HARMLESS = 1 << 22
 """Pixels that any stream may have, whatever the tile."""
 
 
 def check_claim(compression: int, data: bytes, n_pixels: int) -> None:
-    """Refuse a stream that claims far more pixels than its tile has: decoders would allocate them.
+    """Refuse a stream without a whole signature, or with a claim to far more pixels than its tile has.
+
+    Decoders allocate what is claimed, and imagecodecs compares signatures without a look at the length.
 
     Raises
     ------
-    LimitError
+    FormatError, LimitError
     """
     if compression not in IMAGE_CODECS:
         return
+    if len(data) < SHORTEST:
+        raise FormatError(f"a stream of {len(data)} bytes is no image")
     try:
         size = claimed_size(data)
     except (struct.error, IndexError):  # cut short: the decoder says it better

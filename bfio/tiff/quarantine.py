@@ -15,7 +15,7 @@ from bfio.errors import FormatError, UnsupportedError
 
 __all__ = ["Quarantine", "serve"]
 
-SECONDS = 60
+SECONDS = 30
 """A child that takes longer for one tile is ended (not on Windows)."""
 _MAIN = "import sys; sys.path[:] = sys.argv[2:]; from bfio.tiff.quarantine import serve; serve(sys.argv[1])"
 
@@ -23,8 +23,10 @@ _MAIN = "import sys; sys.path[:] = sys.argv[2:]; from bfio.tiff.quarantine impor
 class Quarantine:
     """A decoder of imagecodecs called in child processes, one for each thread that calls at the same time.
 
-    A child is started by the first tile, which takes some tenths of a second, and serves until `close`. It needs a
-    Python interpreter that can be started: in a program frozen into one file there is none, and tiles are refused.
+    A child is started by the first tile, which takes some tenths of a second, and serves until `close` or the first
+    stream that it refuses. It needs a Python interpreter that can be started: in a program frozen into one file there
+    is none, and tiles are refused. What a damaged stream does to a child without a crash is not seen: it may decode
+    to wrong pixels, as damage always may.
 
     Parameters
     ----------
@@ -46,20 +48,32 @@ class Quarantine:
         UnsupportedError
             No child can be started.
         """
-        idle = self._idle.setdefault(os.getpid(), [])
         try:
-            child = idle.pop()
-        except IndexError:
-            child = _Child(self._function)
-        try:
-            found = child.ask(data)
-        except BaseException:
-            child.end()
-            raise
-        idle.append(child)
+            found = self._ask(self._children().pop(), data)
+        except IndexError:  # all are at work
+            found = None
+        if found is None:  # or this one crashed, perhaps of what an earlier stream left in its memory
+            found = self._ask(_Child(self._function), data)
+        if found is None:
+            raise FormatError("the stream is damaged: its decoder crashed")
         if isinstance(found, str):
             raise FormatError(found)
         return found
+
+    def _ask(self, child: _Child, data: bytes) -> np.ndarray | str | None:
+        """What a child answers; it goes on only after a stream that was in order."""
+        found = None
+        try:
+            found = child.ask(data)
+        finally:
+            if isinstance(found, np.ndarray):
+                self._children().append(child)
+            else:
+                child.end()
+        return found
+
+    def _children(self) -> list[_Child]:
+        return self._idle.setdefault(os.getpid(), [])
 
     def close(self) -> None:
         """End all children."""
@@ -82,8 +96,8 @@ class _Child:
         except OSError as error:
             raise UnsupportedError(f"the process for {function} does not start: {error}") from error
 
-    def ask(self, data: bytes) -> np.ndarray | str:
-        """Pixels, or what the decoder says against the stream."""
+    def ask(self, data: bytes) -> np.ndarray | str | None:
+        """Pixels, or what the decoder says against the stream; None from one that crashed."""
         request, answer = self._process.stdin, self._process.stdout
         assert request is not None and answer is not None
         try:
@@ -98,7 +112,7 @@ class _Child:
                 return pixels
         except (OSError, ValueError):
             pass
-        raise FormatError("the stream is damaged: its decoder crashed")
+        return None
 
     def end(self) -> None:
         """Kill the process; it has nothing to lose."""

@@ -10,6 +10,7 @@ from bfio._version import __version__
 
 if TYPE_CHECKING:
     from bfio._imread import imread
+    from bfio._imwrite import imwrite
     from bfio._versions import show_versions, versions
     from bfio.errors import (
         BackendMissingError,
@@ -24,13 +25,16 @@ if TYPE_CHECKING:
         UsageError,
     )
     from bfio.limits import Limits
+    from bfio.options import WriteOptions
     from bfio.reader import BioReader
+    from bfio.writer import BioWriter
 
 __all__ = [
     "JAR_VERSION",
     "BackendMissingError",
     "BfioError",
     "BioReader",
+    "BioWriter",
     "FormatError",
     "LimitError",
     "Limits",
@@ -40,8 +44,10 @@ __all__ = [
     "TileWriteError",
     "UnsupportedError",
     "UsageError",
+    "WriteOptions",
     "__version__",
     "imread",
+    "imwrite",
     "show_versions",
     "versions",
 ]
@@ -55,8 +61,11 @@ _ERRORS = tuple(name for name in __all__ if name.endswith("Error"))
 _HOMES = {
     **dict.fromkeys(_ERRORS, "bfio.errors"),
     "BioReader": "bfio.reader",
+    "BioWriter": "bfio.writer",
     "Limits": "bfio.limits",
+    "WriteOptions": "bfio.options",
     "imread": "bfio._imread",
+    "imwrite": "bfio._imwrite",
     "show_versions": "bfio._versions",
     "versions": "bfio._versions",
 }

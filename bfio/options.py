@@ -13,7 +13,7 @@ from bfio._cpus import available_cpus
 from bfio.enums import Compression, Downsample, Predictor
 from bfio.errors import UsageError
 
-__all__ = ["AUTO_LEVELS", "WriteOptions", "check_fit", "parse_options"]
+__all__ = ["AUTO_LEVELS", "WriteOptions", "parse_options"]
 
 Value = TypeVar("Value")
 
@@ -64,12 +64,6 @@ _DOWNSAMPLES: dict[str, Downsample] = {
     "maximum": Downsample.MAX,
     "labels": Downsample.MODE,
 }
-_IMAGE_CODECS: dict[Compression, tuple[str, tuple[str, ...], tuple[int, ...]]] = {
-    Compression.JPEG: ("JPEG", ("uint8",), (1, 3)),
-    Compression.JPEG2000: ("JPEG 2000", ("uint8", "int8", "uint16", "int16"), (1, 3, 4)),
-    Compression.WEBP: ("WebP", ("uint8",), (3, 4)),
-}
-"""Name, dtypes and samples per pixel of codecs that do not take everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,23 +150,6 @@ def parse_options(
         max_workers=available_cpus() if max_workers is None else max(1, _int("max_workers", max_workers)),
         resume=_flag("resume", resume),
     )
-
-
-def check_fit(options: WriteOptions, dtype: np.dtype, samples: int) -> None:
-    """Raise UsageError where pixels of this kind can not be stored with these options."""
-    limited = _IMAGE_CODECS.get(options.compression)
-    if limited is not None:
-        name, dtypes, counts = limited
-        if dtype.name not in dtypes:
-            raise UsageError(f"{name} stores {_listed(dtypes)}, not {dtype}; use compression='deflate' or 'zstd'")
-        if samples not in counts:
-            raise UsageError(
-                f"{name} stores {_listed(counts)} samples per pixel, not {samples}; use compression='deflate' or 'zstd'"
-            )
-    if options.predictor == Predictor.FLOATING_POINT and dtype.kind != "f":
-        raise UsageError(f"predictor='float' is for floating point pixels, not {dtype}; use 'horizontal' or None")
-    if options.predictor == Predictor.HORIZONTAL and dtype.kind not in "iuf":
-        raise UsageError(f"predictor='horizontal' is for integers, not {dtype}; use 'none' or None")
 
 
 def _compression(value: Any) -> Compression:

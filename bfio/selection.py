@@ -12,7 +12,7 @@ import numpy as np
 from bfio.axes import PUBLIC
 from bfio.errors import SelectionError
 
-__all__ = ["Box", "Selection", "select_axes", "select_bounds", "select_key"]
+__all__ = ["Box", "Selection", "expanded_key", "select_axes", "select_bounds", "select_key"]
 
 Indices: TypeAlias = "range | tuple[int, ...]"
 
@@ -64,7 +64,7 @@ def select_key(key: Any, sizes: Sequence[int]) -> Selection:
     SelectionError
         An index is out of range, or can not be used on its axis. Slices are clipped, as everywhere in Python.
     """
-    entries = _expanded(key if isinstance(key, tuple) else (key,))
+    entries = expanded_key(key if isinstance(key, tuple) else (key,))
     return select_axes(dict(zip(PUBLIC, entries, strict=True)), sizes)
 
 
@@ -82,7 +82,7 @@ def select_axes(entries: dict[str, Any], sizes: Sequence[int]) -> Selection:
     return Selection(box, flip_y, flip_x)
 
 
-def _expanded(keys: tuple[Any, ...]) -> list[Any]:
+def expanded_key(keys: tuple[Any, ...]) -> list[Any]:
     """Five entries, one per axis: the ellipsis, or the end, stands for all axes not named."""
     places = [place for place, key in enumerate(keys) if key is Ellipsis]
     if len(places) > 1:

@@ -92,3 +92,52 @@ def trim(array):
     while array.ndim > 2 and array.shape[-1] == 1:
         array = array[..., 0]
     return array
+
+
+class FakeWriter:
+    """Follows the writer protocol, in memory. Checks what it is asked."""
+
+    name = "python"
+
+    def __init__(self, path=None, series=None, xml=None, options=None):
+        self.path, self.series, self.xml, self.options = path, series, xml, options
+        self.tile_shape = options.tile_size if options is not None else (16, 16)
+        self.array = np.zeros(series.shape, series.dtype)
+        self.written = np.zeros(series.shape, bool)
+        self.calls = []
+        self.flushes = 0
+        self.state = "open"
+        self._lock = threading.Lock()
+
+    def write(self, box, block):
+        assert self.state == "open"
+        assert isinstance(block, np.ndarray) and block.shape == box.shape and block.size
+        assert box.y.step == 1 == box.x.step
+        assert block.dtype.isnative and (
+            block.dtype == self.array.dtype or (block.dtype.kind in "iuf" and self.array.dtype.kind in "iuf")
+        )
+        where = np.ix_(box.t, box.c, box.z, box.y, box.x)
+        for axis, length in zip((box.t, box.c, box.z, box.y, box.x), self.array.shape, strict=True):
+            assert len(set(axis)) == len(axis) and 0 <= min(axis) <= max(axis) < length
+        with self._lock:
+            self.array[where] = block
+            self.written[where] = True
+            self.calls.append(box)
+
+    def flush(self):
+        self.flushes += 1
+
+    @property
+    def missing(self):
+        whole = tuple(slice(0, length) for length in self.public.shape)
+        return [] if self.written.all() else [whole]
+
+    @property
+    def public(self):
+        return public(self.array)
+
+    def close(self):
+        self.state = "finished"
+
+    def abandon(self):
+        self.state = "abandoned"

@@ -25,8 +25,10 @@ LAYERS = (
     ("tiff",),
     ("backends",),
     ("handle", "properties", "preview", "tileiter", "_versions"),
+    ("assign", "draft", "lossless", "progress", "settable", "target"),
+    ("described",),
     ("reader", "writer"),
-    ("_imread", "convert"),
+    ("_imread", "_imwrite", "convert"),
     ("bfio", "__init__", "cli"),
     ("__main__",),
 )

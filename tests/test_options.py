@@ -5,7 +5,7 @@ import pytest
 
 from bfio.enums import Compression, Downsample, Predictor
 from bfio.errors import UsageError
-from bfio.options import AUTO_LEVELS, WriteOptions, check_fit, parse_options
+from bfio.options import AUTO_LEVELS, WriteOptions, parse_options
 
 
 def test_defaults():
@@ -89,37 +89,3 @@ def test_a_wrong_value_is_answered_with_what_is_allowed(given, told):
     with pytest.raises(UsageError) as caught:
         parse_options(**given)
     assert told in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("given", "dtype", "samples", "told"),
-    [
-        ({"compression": "jpeg"}, "u2", 1, "JPEG stores uint8, not uint16"),
-        ({"compression": "jpeg"}, "u1", 4, "1 or 3 samples per pixel, not 4"),
-        ({"compression": "webp"}, "u1", 1, "3 or 4 samples"),
-        ({"compression": "jpeg2000"}, "f4", 1, "JPEG 2000 stores"),
-        ({"predictor": "float"}, "u2", 1, "floating point pixels, not uint16"),
-        ({"predictor": True}, "?", 1, "integers, not bool"),
-        ({"predictor": True}, "c8", 1, "integers, not complex64"),
-    ],
-)
-def test_pixels_that_do_not_fit(given, dtype, samples, told):
-    with pytest.raises(UsageError) as caught:
-        check_fit(parse_options(**given), np.dtype(dtype), samples)
-    assert told in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("given", "dtype", "samples"),
-    [
-        ({"compression": "jpeg"}, "u1", 3),
-        ({"compression": "webp"}, "u1", 4),
-        ({"compression": "jpeg2000"}, "u2", 1),
-        ({"predictor": "float"}, "f4", 1),
-        ({"predictor": 2}, "f4", 1),
-        ({"predictor": False}, "c16", 1),
-        ({}, "?", 5),
-    ],
-)
-def test_pixels_that_fit(given, dtype, samples):
-    check_fit(parse_options(**given), np.dtype(dtype), samples)

@@ -18,7 +18,7 @@ from bfio.options import WriteOptions
 from bfio.selection import Box
 from bfio.tiff.reader import TiffReader
 
-__all__ = ["OmeTiffReader", "open_writer"]
+__all__ = ["OmeTiffReader", "attach_writer", "open_writer", "resume_writer"]
 
 
 class OmeTiffReader:
@@ -83,4 +83,14 @@ class OmeTiffReader:
 
 def open_writer(path: Path, series: Series, xml: str, options: WriteOptions) -> WriterBackend:
     """Start an OME-TIFF file. See :func:`bfio.backends.registry.create_writer`."""
+    raise UnsupportedError(f"{path.name}: this version of bfio does not write TIFF yet")
+
+
+def attach_writer(path: Path, max_workers: int) -> tuple[WriterBackend, Series]:
+    """Join the writing of an OME-TIFF file. See :func:`bfio.backends.registry.attach_writer`."""
+    raise UnsupportedError(f"{path.name}: this version of bfio does not write TIFF yet")
+
+
+def resume_writer(path: Path, options: WriteOptions) -> tuple[WriterBackend, Series]:
+    """Go on with the ``.part`` of an OME-TIFF file. See :func:`bfio.backends.registry.resume_writer`."""
     raise UnsupportedError(f"{path.name}: this version of bfio does not write TIFF yet")

@@ -19,10 +19,12 @@ __all__ = [
     "BACKENDS",
     "READABLE",
     "Source",
+    "attach_writer",
     "checked_name",
     "create_writer",
     "detect",
     "open_reader",
+    "resume_writer",
     "writer_name",
 ]
 
@@ -114,13 +116,35 @@ def create_writer(path: Path, backend_name: str, series: Series, xml: str, optio
     backend_name : str
         From :func:`writer_name`.
     series : Series
-        The image; ``levels`` holds each resolution, with the shape of its tiles.
+        The image; of its ``levels`` nothing is needed.
     xml : str
         OME-XML as it goes into the file.
     options : WriteOptions
-        ``levels`` is at least 1.
+        The backend decides what they leave open.
     """
     return _writers()[backend_name](path, series, xml, options)
+
+
+def attach_writer(path: Path, backend_name: str, max_workers: int) -> tuple[WriterBackend, Series]:
+    """Join the writing of a file that another process has started; the image as that one described it."""
+    return _attachers()[backend_name](path, max_workers)
+
+
+def resume_writer(path: Path, backend_name: str, options: WriteOptions) -> tuple[WriterBackend, Series]:
+    """Go on with ``<name>.part``, whose own sizes and options hold; the image as its writer described it."""
+    return _resumers()[backend_name](path, options)
+
+
+def _resumers() -> dict[str, Callable[..., tuple[WriterBackend, Series]]]:
+    from bfio.backends.ometiff import resume_writer
+
+    return {"python": resume_writer}
+
+
+def _attachers() -> dict[str, Callable[..., tuple[WriterBackend, Series]]]:
+    from bfio.backends.ometiff import attach_writer
+
+    return {"python": attach_writer}
 
 
 def _writers() -> dict[str, Callable[..., WriterBackend]]:

@@ -513,8 +513,8 @@ def test_values_that_have_an_equal_are_converted(made, path, monkeypatch, dtype,
             value = value.astype("f4").astype("f8")
     with BioWriter(path, X=2, Y=1, dtype=dtype) as bw:
         bw[:] = value
-    with np.errstate(all="ignore"):
-        np.testing.assert_array_equal(made[0].public[..., 0, 0, 0], np.asarray(value).astype(dtype))
+    wanted = np.asarray(value) if dtype in ("c8", "c16") else np.real(value)
+    np.testing.assert_array_equal(made[0].public[..., 0, 0, 0], wanted.astype(dtype))
 
 
 BAD = [

@@ -116,8 +116,6 @@ class DescribedImage(SettableProperties):
 
     def _infer(self, value: Any, lengths: tuple[int, ...]) -> None:
         """What nobody has said of the image is taken from the first array."""
-        if self.read_only:
-            return
         with self._lock:
             draft = self._draft
             if not self.read_only:

@@ -170,7 +170,8 @@ class BioWriter(DescribedImage):
         that numpy would broadcast. Its numbers must have an equal in the dtype of the image.
         """
         array = as_pixels(value)
-        self._infer(value, whole_sizes(key, array.shape))
+        if not self.read_only:
+            self._infer(value, whole_sizes(key, array.shape))
         self._write(assign_key(key, array, self._draft.sizes), weak=not hasattr(value, "dtype"))
 
     def write(self, image: Any, X: Any = None, Y: Any = None, Z: Any = None, C: Any = None, T: Any = None) -> None:
@@ -185,7 +186,7 @@ class BioWriter(DescribedImage):
         """
         array = as_pixels(image)
         bounds = {"X": X, "Y": Y, "Z": Z, "C": C, "T": T}
-        if all(bound is None for bound in bounds.values()):
+        if not self.read_only and all(bound is None for bound in bounds.values()):
             self._infer(image, whole_sizes(slice(None), array.shape))
         self._write(assign_bounds(array, bounds, self._draft.sizes), weak=not hasattr(image, "dtype"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 
 import numpy as np
@@ -11,6 +12,9 @@ from _tilecodec import convert as _convert
 from _tilecodec import decode as _decode
 from _tilecodec import decompress as _decompress
 from _tilecodec import downsample as _downsample
+from _tilecodec import encode as _encode
+from _tilecodec.append import CAN_SHARE, N_END
+from _tilecodec.append import append_bytes as _append_bytes
 from _tilecodec.ifd import RECORD_NBYTES, read_ifds
 from _tilecodec.ifd import walk as walk_ifds
 from _tilecodec.offsets import read_values
@@ -20,15 +24,20 @@ from bfio.errors import BfioError, FormatError, LimitError, UnsupportedError
 
 __all__ = [
     "CAN_READ",
+    "CAN_SHARE",
     "MEANING",
+    "N_END",
     "RECORD_NBYTES",
+    "Progress",
     "Status",
+    "append_bytes",
     "build_info",
     "can_convert",
     "convert",
     "decode_tiles",
     "decompress",
     "downsample",
+    "encode_tiles",
     "failure",
     "has_compressor",
     "has_decompressor",
@@ -58,6 +67,7 @@ class Status(IntEnum):
     BAD_HEADER = 11
     LIMIT = 12
     NEED_MORE = 13
+    WRITE_FAILED = 14
 
 
 MEANING: dict[Status, tuple[type[BfioError], str]] = {
@@ -74,6 +84,7 @@ MEANING: dict[Status, tuple[type[BfioError], str]] = {
     Status.BAD_HEADER: (FormatError, "the header is not that of a TIFF file"),
     Status.LIMIT: (LimitError, "a limit was reached"),
     Status.NEED_MORE: (BfioError, "a kernel was not given the bytes it needs, which is a bug of bfio"),
+    Status.WRITE_FAILED: (BfioError, "the file can not be written"),
 }
 
 
@@ -186,3 +197,62 @@ def downsample(src: np.ndarray, dst: np.ndarray, how: str, counter: np.ndarray, 
     """
     kind = _KINDS.get(src.dtype, SAME_BYTES)
     return _downsample.downsample_planes(src.view(), dst.view(), _downsample.METHODS.index(how), kind, counter, budget)
+
+
+class Progress(IntEnum):
+    """Places in the array that the workers of one :func:`encode_tiles` share."""
+
+    COMMITTED = _encode.COMMITTED
+    STOP = _encode.STOP
+    ERRNO = _encode.ERRNO
+
+
+N_PROGRESS = _encode.N_PROGRESS
+
+
+def encode_tiles(
+    form: np.ndarray,
+    tasks: np.ndarray,
+    level: int,
+    src: np.ndarray,
+    arena: np.ndarray,
+    n_slots: int,
+    progress: np.ndarray,
+    nbytes: np.ndarray,
+    offsets: np.ndarray,
+    fd: int,
+    end: np.ndarray | None,
+    shared: bool,
+    offset_entries: np.ndarray | None,
+    count_entries: np.ndarray | None,
+    entry_nbytes: int,
+    budget: int,
+) -> tuple[int, int]:
+    """Encode tasks and append them to a file without the GIL; see ``_tilecodec/encode.pyx``.
+
+    ``form`` is one :data:`bfio.plan.FORMAT`, ``tasks`` an array of :data:`bfio.plan.TASK`.
+
+    Returns
+    -------
+    (status, index)
+        Index -1: nothing is left to do. -2: the budget is spent. Else: this task failed.
+    """
+    return _encode.encode_tiles(
+        form.view(np.uint8), tasks.view(np.uint8), level, src.view(), arena, n_slots, progress, nbytes, offsets,
+        fd, end, shared, offset_entries, count_entries, entry_nbytes, budget,
+    )  # fmt: skip
+
+
+def append_bytes(
+    fd: int, end: np.ndarray, shared: bool, data: bytes | memoryview | np.ndarray, limit: int = 1 << 62
+) -> tuple[int, int, int]:
+    """Append to a file without the GIL, in step with :func:`encode_tiles`; see ``_tilecodec/append.pyx``.
+
+    Returns
+    -------
+    (status, errno, offset)
+    """
+    while True:
+        status, error, offset = _append_bytes(fd, end, shared, data, limit)
+        if status or error != errno.EAGAIN:
+            return status, error, offset

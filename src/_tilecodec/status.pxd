@@ -15,3 +15,4 @@ cdef enum status:
     BAD_HEADER = 11        # not a TIFF header
     LIMIT = 12             # a limit was reached
     NEED_MORE = 13         # bytes outside the window that was handed in are needed
+    WRITE_FAILED = 14      # a write, or a lock for it, reported an errno

@@ -1,0 +1,22 @@
+# Bytes behind all that is in a file, which other threads and processes append to as well.
+
+from libc.stddef cimport size_t
+from libc.stdint cimport int64_t, uint8_t
+
+cdef enum:                      # places in `end`, which all threads of a process share
+    END = 0                     # where the next bytes go
+    END_LOCK = 8
+    _N_END = 16
+    BEYOND = -1                 # not an errno: the bytes would lie behind `limit`
+
+cdef struct appendix:
+    int fd
+    int64_t* end
+    bint shared                 # other processes append too: the size of the file is the end
+    int64_t limit               # last position that a table of the file can name
+
+# Writes pieces of memory, `nbytes` in all, one behind the other. 0, an errno or BEYOND; EAGAIN: another process keeps
+# the file locked for long, and nothing was written.
+cdef int append_parts(
+    const appendix* a, const uint8_t* const* data, const size_t* sizes, size_t n, int64_t nbytes, int64_t* offset
+) noexcept nogil

@@ -1,0 +1,1 @@
+# No doors: the image is reached through `_tilecodec.encode`.

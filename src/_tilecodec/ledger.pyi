@@ -1,0 +1,1 @@
+# No doors: the ledger is reached through `_tilecodec.encode`.

@@ -1,0 +1,182 @@
+"""Who does which task, and who writes: tiles are encoded in any order and appended to the file in task order.
+
+Whoever has finished a task notes it, then tries to get the lock of the writer. Who does not get it goes on encoding: the
+one who holds it looks again *after* it has let go. Both first store and then load, and all these accesses are in one
+order (`sync`), so at least one of the two sees the other's store, and nothing finished stays behind. Before a worker
+returns it commits without regard to how little there is, so nothing finished outlives the last one unwritten.
+"""
+
+from libc.errno cimport EAGAIN
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from _tilecodec.append cimport BEYOND, append_parts
+from _tilecodec.compression cimport NONE
+from _tilecodec.gather cimport tile_in_place
+from _tilecodec.pwrite cimport positional_write
+from _tilecodec.status cimport BAD_TASK, LIMIT, OK, WRITE_FAILED
+from _tilecodec.sync cimport load, pause, replace, store
+
+cdef enum:
+    RUN = 64                   # tiles that one system call writes
+    PATIENCE = 250             # looks (about 25 ms) before Python may see signals
+    CLASSIC = 4                # bytes of an entry of classic TIFF
+
+cdef struct run:               # consecutive finished tasks
+    int64_t first
+    size_t n
+    int64_t offset
+    int64_t nbytes
+    const uint8_t* data[RUN]
+    size_t sizes[RUN]
+
+
+cdef void stop(ledger* l) noexcept nogil:
+    store(&l.progress[STOP], 1)
+
+
+cdef bint _stopped(const ledger* l) noexcept nogil:
+    return load(&l.progress[STOP]) != 0
+
+
+cdef uint8_t* slot_of(const ledger* l, int64_t index) noexcept nogil:
+    return l.arena + <size_t>(index % l.n_slots) * l.slot_nbytes
+
+
+cdef int64_t claim(ledger* l) noexcept nogil:
+    cdef int64_t index
+    while True:
+        index = load(&l.progress[COUNTER])
+        if index < 0 or index >= l.n_tasks or _stopped(l):
+            return NONE_LEFT
+        if l.file.fd >= 0 and index - load(&l.progress[COMMITTED]) >= l.n_slots:
+            return FULL
+        if replace(&l.progress[COUNTER], index, index + 1):
+            return index
+
+
+cdef int64_t next_task(ledger* l, int* status) noexcept nogil:
+    cdef int64_t index, failed
+    cdef int look
+    for look in range(PATIENCE):
+        index = claim(l)
+        if index != FULL:
+            return index
+        failed = commit(l, True, status)
+        if failed != NONE_LEFT:
+            return failed
+        if index - load(&l.progress[COMMITTED]) >= l.n_slots:
+            pause(look)
+    return COME_BACK
+
+
+cdef void finish(ledger* l, int64_t index, size_t nbytes) noexcept nogil:
+    store(&l.nbytes[index], <int64_t>nbytes)
+
+
+cdef bint _is_worth_it(const ledger* l, bint rest) noexcept nogil:
+    """Whether the next task to be written is finished; without ``rest``, so many more that a system call is worth it."""
+    cdef int64_t first = load(&l.progress[COMMITTED])
+    if first < 0 or first >= l.n_tasks or load(&l.nbytes[first]) == 0:
+        return False
+    return rest or load(&l.nbytes[min(first + l.worth_writing, l.n_tasks) - 1]) != 0
+
+
+cdef int64_t commit(ledger* l, bint rest, int* status) noexcept nogil:
+    cdef int64_t failed = NONE_LEFT
+    while failed == NONE_LEFT and not _stopped(l) and _is_worth_it(l, rest):
+        if not replace(&l.progress[LOCK], 0, 1):
+            return NONE_LEFT
+        failed = _write_run(l, status)
+        store(&l.progress[LOCK], 0)
+    return failed
+
+
+cdef int64_t _write_run(ledger* l, int* status) noexcept nogil:
+    """Append the finished tasks that come next, then enter them in the tables of the file: byte counts first."""
+    cdef run r
+    cdef int64_t k
+    cdef int error
+    status[0] = _collect(l, &r)
+    if status[0] != OK:
+        return r.first
+    if r.n == 0:
+        return NONE_LEFT
+    error = append_parts(&l.file, r.data, r.sizes, r.n, r.nbytes, &r.offset)
+    if error == EAGAIN:
+        return COME_BACK
+    if not error:
+        error = _enter(l, &r)
+    if error:
+        store(&l.progress[ERRNO], 0 if error == BEYOND else error)
+        status[0] = LIMIT if error == BEYOND else WRITE_FAILED
+        return r.first
+    for k in range(<int64_t>r.n):
+        l.offsets[r.first + k] = r.offset
+        r.offset += <int64_t>r.sizes[k]
+    store(&l.progress[COMMITTED], r.first + <int64_t>r.n)
+    return NONE_LEFT
+
+
+cdef int _collect(const ledger* l, run* r) noexcept nogil:
+    """The next finished tasks and where their bytes are."""
+    cdef int64_t index
+    cdef int64_t nbytes
+    cdef const uint8_t* data
+    r.first = index = load(&l.progress[COMMITTED])
+    r.n = 0
+    r.nbytes = 0
+    while r.n < RUN and <uint64_t>index < <uint64_t>l.n_tasks and not _stopped(l):
+        nbytes = load(&l.nbytes[index])
+        if nbytes == 0:
+            break
+        data = tile_in_place(l.job, &l.tasks[index]) if l.job.format.compression == NONE else NULL
+        if data == NULL:
+            data = slot_of(l, index)
+            if <uint64_t>nbytes > l.slot_nbytes:
+                return BAD_TASK
+        r.data[r.n] = data
+        r.sizes[r.n] = <size_t>nbytes
+        r.nbytes += nbytes
+        r.n += 1
+        index += 1
+    return OK
+
+
+cdef int _enter(const ledger* l, const run* r) noexcept nogil:
+    """Patch the byte counts and then the offsets of a run into the tables of the file."""
+    cdef uint64_t values[RUN]
+    cdef uint64_t offset = <uint64_t>r.offset
+    cdef size_t k
+    cdef int error
+    for k in range(r.n):
+        values[k] = r.sizes[k]
+    error = _patch(l, l.count_entries + r.first, values, r.n)
+    for k in range(r.n):
+        values[k] = offset
+        offset += r.sizes[k]
+    return error if error else _patch(l, l.offset_entries + r.first, values, r.n)
+
+
+cdef int _patch(const ledger* l, const int64_t* positions, const uint64_t* values, size_t n) noexcept nogil:
+    """Write entries at their positions; those side by side by one call."""
+    cdef uint8_t packed[RUN * 8]
+    cdef uint32_t narrow
+    cdef size_t first = 0
+    cdef size_t k
+    cdef int error
+    for k in range(n):
+        if l.entry_nbytes == CLASSIC:
+            narrow = <uint32_t>values[k]
+            memcpy(packed + k * CLASSIC, &narrow, CLASSIC)
+        else:
+            memcpy(packed + k * 8, &values[k], 8)
+    for k in range(1, n + 1):
+        if k < n and positions[k] == positions[k - 1] + <int64_t>l.entry_nbytes:
+            continue
+        error = positional_write(
+            l.file.fd, packed + first * l.entry_nbytes, (k - first) * l.entry_nbytes, positions[first])
+        if error:
+            return error
+        first = k
+    return 0

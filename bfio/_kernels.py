@@ -27,12 +27,14 @@ __all__ = [
     "CAN_SHARE",
     "MEANING",
     "N_END",
+    "N_PROGRESS",
     "RECORD_NBYTES",
     "Progress",
     "Status",
     "append_bytes",
     "build_info",
     "can_convert",
+    "compress_bound",
     "convert",
     "decode_tiles",
     "decompress",
@@ -113,6 +115,11 @@ def decompress(compression: int, data: bytes, nbytes: int) -> tuple[int, bytes]:
     """Status, and the ``nbytes`` bytes of a tile that :func:`has_decompressor`, without the GIL."""
     status, pixels = _decompress.decompress(compression, data, nbytes)
     return int(status), pixels
+
+
+def compress_bound(compression: int, nbytes: int) -> int:
+    """Bytes that are always enough for ``nbytes`` compressed bytes."""
+    return int(_compress.bound(compression, nbytes))
 
 
 def build_info() -> dict[str, str | None]:

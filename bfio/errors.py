@@ -1,5 +1,7 @@
 """The exceptions of bfio. Each is a :class:`BfioError` and also the builtin that scripts already catch."""
 
+from __future__ import annotations
+
 __all__ = [
     "BackendMissingError",
     "BfioError",
@@ -70,11 +72,14 @@ class TileDecodeError(FormatError):
 
 
 class TileWriteError(BfioError, OSError):
-    """One tile could not be written. Same attributes as :class:`TileDecodeError`."""
+    """One tile could not be written. Same attributes as :class:`TileDecodeError`, and ``errno`` as in any OSError."""
 
-    def __init__(self, path: str, plane: int, tile: int, offset: int, reason: str) -> None:
-        super().__init__(path, plane, tile, offset, reason)
+    def __init__(self, path: str, plane: int, tile: int, offset: int, reason: str, errno: int | None = None) -> None:
+        super().__init__(errno, reason, path)
         self.path, self.plane, self.tile, self.offset, self.reason = path, plane, tile, offset, reason
+
+    def __reduce__(self) -> tuple[type[TileWriteError], tuple[object, ...]]:
+        return type(self), (self.path, self.plane, self.tile, self.offset, self.reason, self.errno)
 
     def __str__(self) -> str:
         return f"{self.path}: plane {self.plane}, tile {self.tile} at offset {self.offset}: {self.reason}"

@@ -16,7 +16,8 @@ cdef struct appendix:
     int64_t limit               # last position that a table of the file can name
 
 # Writes pieces of memory, `nbytes` in all, one behind the other. 0, an errno or BEYOND; EAGAIN: another process keeps
-# the file locked for long, and nothing was written.
+# the file locked for long, and nothing was written. `n_done`: pieces that are in the file to the last byte.
 cdef int append_parts(
-    const appendix* a, const uint8_t* const* data, const size_t* sizes, size_t n, int64_t nbytes, int64_t* offset
+    const appendix* a, const uint8_t* const* data, const size_t* sizes, size_t n, int64_t nbytes, int64_t* offset,
+    size_t* n_done
 ) noexcept nogil

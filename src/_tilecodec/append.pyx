@@ -20,18 +20,21 @@ cdef enum:
 
 
 cdef int append_parts(
-    const appendix* a, const uint8_t* const* data, const size_t* sizes, size_t n, int64_t nbytes, int64_t* offset
+    const appendix* a, const uint8_t* const* data, const size_t* sizes, size_t n, int64_t nbytes, int64_t* offset,
+    size_t* n_done
 ) noexcept nogil:
+    n_done[0] = 0
     if a.shared:
-        return _append_shared(a, data, sizes, n, nbytes, offset)
+        return _append_shared(a, data, sizes, n, nbytes, offset, n_done)
     offset[0] = fetch_add(&a.end[END], nbytes)
     if offset[0] > a.limit - nbytes:
         return BEYOND
-    return positional_write_parts(a.fd, data, sizes, n, offset[0])
+    return positional_write_parts(a.fd, data, sizes, n, offset[0], n_done)
 
 
 cdef int _append_shared(
-    const appendix* a, const uint8_t* const* data, const size_t* sizes, size_t n, int64_t nbytes, int64_t* offset
+    const appendix* a, const uint8_t* const* data, const size_t* sizes, size_t n, int64_t nbytes, int64_t* offset,
+    size_t* n_done
 ) noexcept nogil:
     cdef int error = _lock(a)
     if error:
@@ -40,7 +43,7 @@ cdef int _append_shared(
     if not error and offset[0] > a.limit - nbytes:
         error = BEYOND
     if not error:
-        error = positional_write_parts(a.fd, data, sizes, n, offset[0])
+        error = positional_write_parts(a.fd, data, sizes, n, offset[0], n_done)
     if not error:
         store(&a.end[END], offset[0] + nbytes)
     unlock_file(a.fd)
@@ -93,12 +96,13 @@ def append_bytes(int fd, int64_t[::1] end not None, bint shared, const uint8_t[:
     cdef const uint8_t* first
     cdef size_t nbytes = data.shape[0]
     cdef int64_t offset = 0
+    cdef size_t n_done
     cdef int error
     if end.shape[0] != _N_END or nbytes == 0 or (shared and not HAS_SHARED):
         raise ValueError("end must have 16 entries, there must be data, and shared is for POSIX")
     first = &data[0]
     with nogil:
-        error = append_parts(&a, &first, &nbytes, 1, <int64_t>nbytes, &offset)
+        error = append_parts(&a, &first, &nbytes, 1, <int64_t>nbytes, &offset, &n_done)
     if error == BEYOND:
         return LIMIT, 0, 0
     if error == EAGAIN:

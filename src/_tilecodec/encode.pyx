@@ -41,7 +41,9 @@ cdef enum:
     WORTH_WRITING = 131072      # bytes that are worth the system calls of a commit
 
 
-cdef int _encode(job* j, compressor* c, compress_fn compress, const ledger* l, int64_t index, size_t* nbytes) noexcept nogil:
+cdef int _encode(
+    job* j, compressor* c, compress_fn compress, const ledger* l, int64_t index, size_t* nbytes
+) noexcept nogil:
     """One task from the image into its slot, or nowhere if its bytes can be written from where they are."""
     cdef const tile_task* t = &l.tasks[index]
     cdef const uint8_t* tile

@@ -1,9 +1,9 @@
 """Who does which task, and who writes: tiles are encoded in any order and appended to the file in task order.
 
-Whoever has finished a task notes it, then tries to get the lock of the writer. Who does not get it goes on encoding: the
-one who holds it looks again *after* it has let go. Both first store and then load, and all these accesses are in one
-order (`sync`), so at least one of the two sees the other's store, and nothing finished stays behind. Before a worker
-returns it commits without regard to how little there is, so nothing finished outlives the last one unwritten.
+Whoever has finished a task notes it, then tries to get the lock of the writer. Who does not get it goes on encoding:
+the one who holds it looks again *after* it has let go. Both first store and then load, and all these accesses are in
+one order (`sync`), so at least one of the two sees the other's store, and nothing finished stays behind. Before a
+worker returns it commits however little there is, so nothing finished outlives the last worker unwritten.
 """
 
 from libc.errno cimport EAGAIN
@@ -75,7 +75,7 @@ cdef void finish(ledger* l, int64_t index, size_t nbytes) noexcept nogil:
 
 
 cdef bint _is_worth_it(const ledger* l, bint rest) noexcept nogil:
-    """Whether the next task to be written is finished; without ``rest``, so many more that a system call is worth it."""
+    """Whether the next task to be written is finished, and without ``rest`` enough others behind it."""
     cdef int64_t first = load(&l.progress[COMMITTED])
     if first < 0 or first >= l.n_tasks or load(&l.nbytes[first]) == 0:
         return False
@@ -93,28 +93,29 @@ cdef int64_t commit(ledger* l, bint rest, int* status) noexcept nogil:
 
 
 cdef int64_t _write_run(ledger* l, int* status) noexcept nogil:
-    """Append the finished tasks that come next, then enter them in the tables of the file: byte counts first."""
+    """Append the finished tasks that come next, and enter in the tables of the file what was written of them."""
     cdef run r
-    cdef int64_t k
-    cdef int error
+    cdef size_t k
+    cdef int error, entry_error
     status[0] = _collect(l, &r)
     if status[0] != OK:
         return r.first
     if r.n == 0:
         return NONE_LEFT
-    error = append_parts(&l.file, r.data, r.sizes, r.n, r.nbytes, &r.offset)
+    error = append_parts(&l.file, r.data, r.sizes, r.n, r.nbytes, &r.offset, &r.n)
     if error == EAGAIN:
         return COME_BACK
-    if not error:
-        error = _enter(l, &r)
+    entry_error = _enter(l, &r)
+    if entry_error:
+        error, r.n = entry_error, 0
+    for k in range(r.n):
+        l.offsets[r.first + <int64_t>k] = r.offset
+        r.offset += <int64_t>r.sizes[k]
+    store(&l.progress[COMMITTED], r.first + <int64_t>r.n)
     if error:
         store(&l.progress[ERRNO], 0 if error == BEYOND else error)
         status[0] = LIMIT if error == BEYOND else WRITE_FAILED
-        return r.first
-    for k in range(<int64_t>r.n):
-        l.offsets[r.first + k] = r.offset
-        r.offset += <int64_t>r.sizes[k]
-    store(&l.progress[COMMITTED], r.first + <int64_t>r.n)
+        return r.first + <int64_t>r.n
     return NONE_LEFT
 
 

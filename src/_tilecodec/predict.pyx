@@ -36,7 +36,7 @@ cdef inline uint8_t byte_at(const uint8_t* src, int shift, item zero) noexcept n
 
 
 cdef void subtract_planes(uint8_t* dst, const uint8_t* src, size_t n_items, size_t samples, item zero) noexcept nogil:
-    """Bytes of equal significance side by side, the most significant first; each less the byte ``samples`` before it."""
+    """Bytes of equal weight side by side, the most significant first; each less the byte ``samples`` before it."""
     cdef const uint8_t* ahead = src + samples * sizeof(item)
     cdef const uint8_t* last = src + (n_items - samples) * sizeof(item)
     cdef int shift = 8 * <int> sizeof(item)

@@ -61,8 +61,9 @@ cdef extern from *:
     #define TILECODEC_PARTS 256
     /* Pieces of memory one behind the other into the file: one system call for up to 256 of them. */
     static int tilecodec_pwrite_parts(int fd, const uint8_t *const *data, const size_t *nbytes, size_t n_parts,
-                                      int64_t offset) {
+                                      int64_t offset, size_t *n_done) {
         struct iovec parts[TILECODEC_PARTS];
+        *n_done = 0;
         while (n_parts > 0) {
             size_t n = n_parts < TILECODEC_PARTS ? n_parts : TILECODEC_PARTS;
             size_t i, whole = 0;
@@ -78,8 +79,12 @@ cdef extern from *:
             while (whole < n && (size_t)done >= nbytes[whole]) done -= (ssize_t)nbytes[whole++];
             if (whole < n) {  /* a short write: the rest of the part where it stopped, so that an error is seen */
                 int error = tilecodec_pwrite(fd, data[whole] + done, nbytes[whole] - (size_t)done, offset);
+                *n_done += whole;
                 if (error) return error;
                 offset += (int64_t)nbytes[whole++] - done;
+                *n_done += 1;
+            } else {
+                *n_done += n;
             }
             data += whole;
             nbytes += whole;
@@ -89,10 +94,12 @@ cdef extern from *:
     }
     #else
     static int tilecodec_pwrite_parts(int fd, const uint8_t *const *data, const size_t *nbytes, size_t n_parts,
-                                      int64_t offset) {
+                                      int64_t offset, size_t *n_done) {
+        *n_done = 0;
         for (size_t i = 0; i < n_parts; i++) {
             int error = tilecodec_pwrite(fd, data[i], nbytes[i], offset);
             if (error) return error;
+            *n_done += 1;
             offset += (int64_t)nbytes[i];
         }
         return 0;
@@ -123,8 +130,10 @@ cdef extern from *:
     #endif
     """
     int positional_write "tilecodec_pwrite"(int fd, const uint8_t* data, size_t nbytes, int64_t offset) noexcept nogil
+    # Pieces of memory one behind the other; how many were written to the last byte.
     int positional_write_parts "tilecodec_pwrite_parts"(
-        int fd, const uint8_t* const* data, const size_t* nbytes, size_t n_parts, int64_t offset) noexcept nogil
+        int fd, const uint8_t* const* data, const size_t* nbytes, size_t n_parts, int64_t offset, size_t* n_done
+    ) noexcept nogil
     # A lock of the file that other processes respect, but not other threads; EAGAIN: somebody holds it.
     int lock_file "tilecodec_lock"(int fd) noexcept nogil
     void unlock_file "tilecodec_unlock"(int fd) noexcept nogil

@@ -88,6 +88,8 @@ cdef int64_t commit(ledger* l, bint rest, int* status) noexcept nogil:
         if not replace(&l.progress[LOCK], 0, 1):
             return NONE_LEFT
         failed = _write_run(l, status)
+        if status[0] != OK:
+            stop(l)                        # before the next one may try
         store(&l.progress[LOCK], 0)
     return failed
 

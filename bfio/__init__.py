@@ -25,7 +25,6 @@ if TYPE_CHECKING:
         UsageError,
     )
     from bfio.limits import Limits
-    from bfio.options import WriteOptions
     from bfio.reader import BioReader
     from bfio.writer import BioWriter
 
@@ -44,7 +43,6 @@ __all__ = [
     "TileWriteError",
     "UnsupportedError",
     "UsageError",
-    "WriteOptions",
     "__version__",
     "imread",
     "imwrite",
@@ -63,7 +61,6 @@ _HOMES = {
     "BioReader": "bfio.reader",
     "BioWriter": "bfio.writer",
     "Limits": "bfio.limits",
-    "WriteOptions": "bfio.options",
     "imread": "bfio._imread",
     "imwrite": "bfio._imwrite",
     "show_versions": "bfio._versions",

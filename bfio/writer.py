@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bfio.backends.base import Key, WriterBackend
     from bfio.metadata import Series
     from bfio.options import WriteOptions
+    from bfio.selection import Box
 
 __all__ = ["BioWriter"]
 
@@ -219,7 +220,7 @@ class BioWriter(DescribedImage):
         for box, block in pieces(part.box, part.block, self.tile_shape[0], interleaved=self._draft.samples > 1):
             self._store(box, converted(block, dtype))
 
-    def _store(self, box: Any, block: np.ndarray) -> None:
+    def _store(self, box: Box, block: np.ndarray) -> None:
         backend = self._started()
         backend.write(box, block)
         assert self._progress is not None
@@ -251,7 +252,8 @@ class BioWriter(DescribedImage):
     @property
     def missing(self) -> list[Key]:
         """Keys of the regions that were not written yet: ``for key in writer.missing: writer[key] = ...``."""
-        if self._open is None and not self._closed and not self._options.resume:
+        begun = self._options.resume and part_path(self._file_path).exists()
+        if self._open is None and not self._closed and not begun:
             y, x, z, c, t = (slice(0, size) for size in self._draft.sizes)
             return [(y, x, z, c, t)]
         return self._started().missing

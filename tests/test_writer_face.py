@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from fakes import FakeWriter, public, sample_image
+from fakes import FakeWriter, make_series, public, sample_image
 
 import bfio
 from bfio import BioWriter, ReadOnlyError, SelectionError, UnsupportedError, UsageError
@@ -825,3 +825,45 @@ def test_old_module_path():
     from bfio.bfio import BioWriter as old
 
     assert old is BioWriter is bfio.BioWriter
+
+
+def test_resume_of_what_was_never_begun(made, path):
+    with BioWriter(path, X=4, Y=3, resume=True) as bw:
+        assert len(bw.missing) == 1 and not made
+        path.with_name("image.ome.tif.part").write_bytes(b"")
+        assert len(bw.missing) == 1 and made[0].options.resume
+
+
+def test_resume_without_a_description(monkeypatch, path):
+    backends = []
+
+    def resume(path, name, options):
+        series = make_series(sample_image(2, 1, 1, 5, 7))
+        backends.append(FakeWriter(path, series, "", options))
+        return backends[-1], series
+
+    monkeypatch.setattr("bfio.writer.resume_writer", resume)
+    path.with_name("image.ome.tif.part").write_bytes(b"")
+    with BioWriter(path, resume=True) as bw:
+        assert bw.shape == (5, 7, 1, 1, 2) and bw.dtype == np.uint16 and bw.read_only and bw.cnames == ["channel 0"]
+        for key in bw.missing:
+            bw[key] = 3
+        assert bw.metadata.images[0].pixels.size_t == 2
+    assert backends[0].array.all() and backends[0].state == "finished"
+
+
+def test_attach(monkeypatch, path):
+    series = make_series(sample_image(1, 3, 1, 5, 7, np.uint8), samples=3)
+    backend = FakeWriter(path, series)
+
+    def attach(path, name, max_workers):
+        assert max_workers == 2 and name == "python"
+        return backend, series
+
+    monkeypatch.setattr("bfio.writer.attach_writer", attach)
+    with BioWriter.attach(str(path), max_workers=2) as bw:
+        assert bw.shape == (5, 7, 1, 3) and bw.spp == 3 and bw.tile_shape == (16, 16)
+        with pytest.raises(ReadOnlyError):
+            bw.X = 9
+        bw[:2] = 1
+    assert backend.written.sum() == 2 * 7 * 3 and backend.state == "finished"

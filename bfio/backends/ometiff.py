@@ -1,24 +1,20 @@
-"""Backend ``"python"``: TIFF in all its dialects, by bfio's own reader."""
+"""Backend ``"python"`` as a reader: TIFF in all its dialects."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from bfio.backends.base import WriterBackend
 from bfio.byteio import open_source
-from bfio.errors import UnsupportedError
 from bfio.limits import Limits
 from bfio.metadata import Description, Series
-from bfio.options import WriteOptions
 from bfio.selection import Box
 from bfio.tiff.reader import TiffReader
 
-__all__ = ["OmeTiffReader", "attach_writer", "open_writer", "resume_writer"]
+__all__ = ["OmeTiffReader"]
 
 
 class OmeTiffReader:
@@ -80,17 +76,3 @@ class OmeTiffReader:
         """Close the file."""
         self._reader.close()
 
-
-def open_writer(path: Path, series: Series, xml: str, options: WriteOptions) -> WriterBackend:
-    """Start an OME-TIFF file. See :func:`bfio.backends.registry.create_writer`."""
-    raise UnsupportedError(f"{path.name}: this version of bfio does not write TIFF yet")
-
-
-def attach_writer(path: Path, max_workers: int) -> tuple[WriterBackend, Series]:
-    """Join the writing of an OME-TIFF file. See :func:`bfio.backends.registry.attach_writer`."""
-    raise UnsupportedError(f"{path.name}: this version of bfio does not write TIFF yet")
-
-
-def resume_writer(path: Path, options: WriteOptions) -> tuple[WriterBackend, Series]:
-    """Go on with the ``.part`` of an OME-TIFF file. See :func:`bfio.backends.registry.resume_writer`."""
-    raise UnsupportedError(f"{path.name}: this version of bfio does not write TIFF yet")

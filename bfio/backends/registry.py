@@ -136,19 +136,19 @@ def resume_writer(path: Path, backend_name: str, options: WriteOptions) -> tuple
 
 
 def _resumers() -> dict[str, Callable[..., tuple[WriterBackend, Series]]]:
-    from bfio.backends.ometiff import resume_writer
+    from bfio.backends.ometiff_writer import resume_writer
 
     return {"python": resume_writer}
 
 
 def _attachers() -> dict[str, Callable[..., tuple[WriterBackend, Series]]]:
-    from bfio.backends.ometiff import attach_writer
+    from bfio.backends.ometiff_writer import attach_writer
 
     return {"python": attach_writer}
 
 
 def _writers() -> dict[str, Callable[..., WriterBackend]]:
-    from bfio.backends.ometiff import open_writer
+    from bfio.backends.ometiff_writer import open_writer
 
     return {"python": open_writer}
 

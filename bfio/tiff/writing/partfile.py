@@ -1,0 +1,201 @@
+"""The unfinished file ``<name>.part``: positional bytes, who may write to it, and how it gets its final name."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import struct
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from bfio import _kernels
+from bfio.errors import FormatError, UsageError
+from bfio.target import part_path
+
+__all__ = ["PartFile"]
+
+if sys.platform != "win32":
+    import fcntl
+
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+
+
+class PartFile:
+    """An open ``.part`` file.
+
+    Parameters
+    ----------
+    target : Path
+        The final name.
+    fd : int
+        Descriptor of the ``.part`` file, which this object takes over.
+
+    Attributes
+    ----------
+    end : int64 array
+        State that the kernels share when they append: the end of the file, and a lock.
+    shared : bool
+        Whether an advisory lock guards the end of the file, so that other processes may append too.
+    limit : int
+        Bytes that the file may have.
+    """
+
+    def __init__(self, target: Path, fd: int) -> None:
+        self.target, self.path = target, part_path(target)
+        self.fd = fd
+        self.pid = os.getpid()
+        self.end = np.zeros(_kernels.N_END, np.int64)
+        self.end[0] = os.fstat(fd).st_size
+        self.shared = _kernels.CAN_SHARE and _has_locks(fd)
+        self.limit = 1 << 62
+        self._seek_lock = threading.Lock()
+
+    @classmethod
+    def create(cls, target: Path) -> PartFile:
+        """A new, empty file; one that nobody writes any more is replaced."""
+        path = part_path(target)
+        if path.exists():
+            with contextlib.closing(cls.open(target)) as old:
+                old.claim()
+            os.unlink(path)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        return cls(target, fd)
+
+    @classmethod
+    def open(cls, target: Path) -> PartFile:
+        """An existing one."""
+        return cls(target, os.open(part_path(target), os.O_RDWR | getattr(os, "O_BINARY", 0)))
+
+    def claim(self) -> None:
+        """Become the one writer that may finish the file, until the descriptor closes.
+
+        Raises
+        ------
+        UsageError
+            Another process is writing it.
+        """
+        if not hasattr(sys.modules.get("fcntl"), "F_OFD_SETLK"):
+            return
+        # An open-file-description lock on a byte far behind the file: a lock of the process would end as soon as
+        # any other descriptor of the file is closed, by a reader for instance.
+        request = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 1 << 61, 1, 0)
+        try:
+            fcntl.fcntl(self.fd, fcntl.F_OFD_SETLK, request)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                raise UsageError(
+                    f"{self.path} is being written at this moment; wait for its writer to close, "
+                    "or write from other processes with BioWriter.attach"
+                ) from None
+
+    def pread(self, nbytes: int, position: int) -> bytes:
+        """Up to `nbytes` bytes."""
+        if hasattr(os, "pread"):
+            return os.pread(self.fd, nbytes, position)
+        with self._seek_lock:
+            os.lseek(self.fd, position, os.SEEK_SET)
+            return os.read(self.fd, nbytes)
+
+    def pwrite(self, data: bytes | memoryview, position: int) -> None:
+        """Write all of `data`."""
+        left = memoryview(data)
+        while left:
+            done = self._pwrite(left, position)
+            left, position = left[done:], position + done
+
+    def _pwrite(self, data: memoryview, position: int) -> int:
+        if hasattr(os, "pwrite"):
+            return os.pwrite(self.fd, data, position)
+        with self._seek_lock:
+            os.lseek(self.fd, position, os.SEEK_SET)
+            return os.write(self.fd, data)
+
+    def append(self, data: bytes | memoryview) -> int:
+        """Write `data` behind all others; its position."""
+        status, error, offset = _kernels.append_bytes(self.fd, self.end, self.shared, data, self.limit)
+        if status:
+            reason = os.strerror(error) if error else _kernels.reason(status)
+            raise OSError(error or errno.EFBIG, reason, str(self.path))
+        return offset
+
+    def size(self) -> int:
+        """Bytes in the file."""
+        return os.fstat(self.fd).st_size
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the lock that guards the end of the file and the state block against other processes."""
+        if not self.shared:
+            yield
+            return
+        fcntl.flock(self.fd, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self.fd, fcntl.LOCK_UN)
+
+    def sync(self) -> None:
+        """Return when all that was written is on the disk."""
+        os.fsync(self.fd)
+
+    def is_ours(self) -> bool:
+        """Whether this object was opened by this process, not by the one that forked it."""
+        return self.pid == os.getpid()
+
+    def check_name(self) -> None:
+        """Refuse to go on where the ``.part`` file was removed or replaced by somebody else.
+
+        Raises
+        ------
+        FormatError
+        """
+        try:
+            there = os.stat(self.path)
+        except FileNotFoundError:
+            raise FormatError(f"{self.path} was removed while it was being written; the image is lost") from None
+        mine = os.fstat(self.fd)
+        if (there.st_dev, there.st_ino) != (mine.st_dev, mine.st_ino):
+            raise FormatError(f"{self.path} was replaced by another writer; this writer's image is lost")
+
+    def publish(self) -> None:
+        """Give the file its final name. It must be complete and on the disk."""
+        self.check_name()
+        if sys.platform == "win32":
+            self.close()  # an open file can not be renamed there
+        os.replace(self.path, self.target)
+        _sync_folder(self.target.parent)
+        self.close()
+
+    def close(self) -> None:
+        """Close the descriptor. Closing twice is allowed."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+def _has_locks(fd: int) -> bool:
+    if sys.platform == "win32":
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        fcntl.flock(fd, fcntl.LOCK_UN)
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return False
+        raise
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable, where folders can be synchronised."""
+    with contextlib.suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

@@ -235,3 +235,31 @@ def test_no_model_is_needed():
 )
 def test_resolution_in_pixels_per_centimetre(x, y, found):
     assert pixels_per_centimetre(x, y) == (None if found is None else pytest.approx(tuple(map(float, found))))
+
+
+def test_slips_of_a_source_are_put_right():
+    base = FULL.replace('<ExperimenterRef ID="Experimenter:0"/>', '<ExperimenterRef ID="Experimenter:0"/>' * 2)
+    base = base.replace('<Objective ID="Objective:0" Nom', "<Objective Nom").replace(
+        '<ROI ID="ROI:0">', '<ROI ID="ROI:0">text'
+    )
+    base = base.replace("<StructuredAnnotations>", '<Experimenter ID="Experimenter:0"/><StructuredAnnotations>stray')
+    text, ome = built(series_of(), "n", base)
+    assert "stray" not in text and len(ome.experimenters) == 2 and ome.instruments[0].objectives[0].id == "Objective:0"
+    assert ome.images[0].experimenter_ref.id == "Experimenter:0"
+
+
+def test_random_damage_of_a_source_is_a_format_error_or_none():
+    random = np.random.default_rng(1)
+    n_built = 0
+    for _ in range(300):
+        place, length = random.integers(0, len(FULL)), random.integers(0, 12)
+        base = (
+            FULL[:place] + "".join(random.choice([*'<>"&=/1a.-é\x00'], random.integers(0, 3))) + FULL[place + length :]
+        )
+        try:
+            text = build_xml(series_of(), "n", base)
+        except (FormatError, UsageError):
+            continue
+        n_built += 1
+        assert parse(text).images[0].pixels.size_x == 9
+    assert n_built > 30

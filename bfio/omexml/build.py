@@ -23,6 +23,7 @@ from bfio.omexml.embedded import mark_foreign
 from bfio.omexml.pixel_types import ome_type_of
 from bfio.omexml.references import drop_dangling, keep_own
 from bfio.omexml.text import OME_NAMESPACE, printable
+from bfio.omexml.tidy import drop_text, identify, keep_known
 from bfio.omexml.tree import local_name, qualified
 from bfio.omexml.values import clean_attributes
 from bfio.units import normalise
@@ -106,17 +107,11 @@ def _taken(base: str, index: int) -> tuple[Element, Element]:
         raise UsageError(f"the metadata describe {len(images)} images, so there is no image {index}")
     image = images[index]
     keep_own(root, image)
-    _keep_known(root, _OLD_ROOT_CHILDREN if _OLD_SCHEMA.search(base, 0, 4096) else _ROOT_CHILDREN)
-    _keep_known(image, CHILDREN["Image"])
-    for repeated in image.findall(qualified("Pixels"))[1:]:
-        image.remove(repeated)
+    keep_known(root, _OLD_ROOT_CHILDREN if _OLD_SCHEMA.search(base, 0, 4096) else _ROOT_CHILDREN)
+    keep_known(image, CHILDREN["Image"])
+    identify(root)
+    drop_text(root)
     return root, image
-
-
-def _keep_known(element: Element, names: Sequence[str]) -> None:
-    """Children that the schema has, in its order; others, also those of older schemas, are left out."""
-    rank = {qualified(name): place for place, name in enumerate(names)}
-    element[:] = sorted((child for child in element if child.tag in rank), key=lambda child: rank[child.tag])
 
 
 def _child(parent: Element, name: str) -> Element:
@@ -185,7 +180,7 @@ def _channels(before: list[Element], series: Series, picked: Picked | None) -> l
         channel = Element(qualified("Channel"), {"ID": f"Channel:0:{c}"})
         if known is not None:
             channel[:] = known[:]
-            _keep_known(channel, CHILDREN["Channel"])
+            keep_known(channel, CHILDREN["Channel"])
             channel.attrib |= clean_attributes("Channel", known.attrib)
         _describe_channel(channel, given, series.samples)
         found.append(channel)

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 from bfio.omexml.tree import local_name, own_elements
 
-__all__ = ["fix", "kind_of", "reference_kind"]
+__all__ = ["fix", "kind_of", "new_id", "reference_kind"]
 
 _LIGHT_SOURCES = ("Laser", "Arc", "Filament", "LightEmittingDiode", "GenericExcitationSource")
 _SHAPES = ("Ellipse", "Label", "Line", "Mask", "Point", "Polygon", "Polyline", "Rectangle")
@@ -62,7 +62,7 @@ def fix(root: Element) -> None:
         old = element.get("ID")
         if kind is None or (old is None and name not in _NEEDED) or _is_valid(kind, old):
             continue
-        new = _new_id(kind, old or "", used)
+        new = new_id(kind, old or "", used)
         used.add(new)
         element.set("ID", new)
         if old:
@@ -81,7 +81,7 @@ def _is_valid(kind: str, identifier: str | None) -> bool:
     return re.fullmatch(rf"{kind}:\S+", identifier) is not None
 
 
-def _new_id(kind: str, old: str, used: set[str]) -> str:
+def new_id(kind: str, old: str, used: set[str]) -> str:
     """Keep the number (or word) that the old one ends with where that is unique, else count."""
     tail = re.sub(r"\s+", "_", old.rpartition(":")[2].strip())
     if tail.isascii() and tail.isdecimal() and f"{kind}:{tail}" not in used:

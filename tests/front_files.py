@@ -4,7 +4,7 @@ import numpy as np
 
 from bfio.metadata import Series
 from bfio.omexml.build import build_xml
-from bfio.tiff.writing.foreign import pad_tile, tile_encoder
+from bfio.tiff.writing.foreign import is_lossy, pad_tile, tile_encoder
 from bfio.tiff.writing.front import build_front
 from bfio.tiff.writing.recipe import Recipe
 
@@ -40,9 +40,18 @@ def a_plane(dtype, shape, seed=0):
     return plane
 
 
+def smooth_plane(dtype, shape, number):
+    """Pixels that lossy codecs keep: waves of a colour of their own."""
+    y, x, sample = np.indices(shape)
+    wave = 0.5 + 0.3 * np.sin((x + number) / 9) * np.cos(y / 11) + 0.1 * (sample - 1) * (number + 1) / 2
+    return np.clip(wave * np.iinfo(dtype).max, 0, np.iinfo(dtype).max).astype(dtype)
+
+
 def planes_of(recipe, level=0):
     """All planes of a level: (n_planes, rows, columns, samples)."""
     shape = (*recipe.level_size(level), recipe.samples)
+    if is_lossy(recipe):
+        return np.stack([smooth_plane(recipe.dtype, shape, p) for p in range(recipe.n_planes)])
     return np.stack([a_plane(recipe.dtype, shape, seed=100 * level + p) for p in range(recipe.n_planes)])
 
 

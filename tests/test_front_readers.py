@@ -1,6 +1,6 @@
 """What stands behind a front, read by others: pixels of all planes and levels in every kind of file."""
 
-import importlib
+import importlib.util
 
 import numpy as np
 import pytest
@@ -65,9 +65,8 @@ def assert_alike(found, wanted, recipe):
     if not is_lossy(recipe):
         np.testing.assert_array_equal(found, wanted)
         return
-    scale = 255 if recipe.dtype == np.uint8 else 65535
-    error = np.abs(found.astype(float) - wanted.astype(float))
-    assert error.mean() < 0.03 * scale and np.quantile(error, 0.9) < 0.08 * scale
+    error = np.abs(found.astype(float) - wanted.astype(float)) / np.iinfo(recipe.dtype).max
+    assert error.mean() < 0.01 and error.max() < 0.05
 
 
 def check_tifffile(path, recipe, pixels):
@@ -83,7 +82,7 @@ def check_tifffile(path, recipe, pixels):
 def check_bfio(path, recipe, pixels):
     for number, planes in enumerate(pixels):
         with BioReader(path, level=number) as reader:
-            assert len(reader.levels) == recipe.n_levels and (reader.Y, reader.X) == recipe.level_size(number)
+            assert len(reader.levels) == recipe.n_levels and recipe.level_size(number) == (reader.Y, reader.X)
             assert reader.dtype == recipe.dtype
             found = reader[:].reshape(*planes.shape[1:3], recipe.size_z, -1, recipe.size_t)
             samples = recipe.samples
@@ -127,12 +126,18 @@ LIBTIFF = {Compression.NONE, Compression.LZW, Compression.PACKBITS, Compression.
 GDAL_DTYPES = {dtype.name for dtype in DTYPES} - {"bool", "float16"}
 VIPS_DTYPES = {"uint8", "int8", "uint16", "int16", "uint32", "int32", "float32"}
 
+
+def if_installed(module, kinds):
+    """No kinds where the program is absent, which is one skip and not hundreds."""
+    return kinds if importlib.util.find_spec(module) else []
+
+
 PILLOW = kinds_of({"uint8"}, LIBTIFF, {1, 3, 4}) + kinds_of({"uint16", "int32", "float32", "bool"}, LIBTIFF, {1})
 GDAL = kinds_of(GDAL_DTYPES, LIBTIFF | {Compression.ZSTD, Compression.WEBP}, {1, 2, 3, 4, 5})
 VIPS = kinds_of(VIPS_DTYPES, LIBTIFF, {1, 3, 4})
 
 
-@pytest.mark.parametrize("kind", PILLOW, ids=name_of)
+@pytest.mark.parametrize("kind", if_installed("PIL", PILLOW), ids=name_of)
 def test_pillow(kind, tmp_path):
     image = pytest.importorskip("PIL.Image")
     recipe = a_recipe(size_z=2, size_y=50, size_x=70, big=False, **kind)
@@ -146,7 +151,7 @@ def test_pillow(kind, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
 @pytest.mark.parametrize("big", [False, True])
-@pytest.mark.parametrize("kind", GDAL, ids=name_of)
+@pytest.mark.parametrize("kind", if_installed("rasterio", GDAL), ids=name_of)
 def test_gdal(kind, big, tmp_path):
     rasterio = pytest.importorskip("rasterio")
     recipe = a_recipe(size_z=2, n_levels=2, size_y=50, size_x=70, big=big, **kind)
@@ -161,7 +166,7 @@ def test_gdal(kind, big, tmp_path):
 
 
 @pytest.mark.parametrize("big", [False, True])
-@pytest.mark.parametrize("kind", VIPS, ids=name_of)
+@pytest.mark.parametrize("kind", if_installed("pyvips", VIPS), ids=name_of)
 def test_libvips(kind, big, tmp_path):
     try:
         pyvips = importlib.import_module("pyvips")

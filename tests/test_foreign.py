@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from front_files import a_plane, a_recipe, smooth_plane
 
-from _tilecodec import decompress
+from _tilecodec import compress, decompress
 from bfio import _kernels
 from bfio.enums import Compression, Predictor
 from bfio.errors import UnsupportedError
 from bfio.tiff.writing import foreign
+from bfio.tiff.writing.choose import largest_tile_nbytes
 from bfio.tiff.writing.foreign import is_foreign, is_lossy, pad_tile, tile_encoder
+from bfio.tiff.writing.rules import CODECS
 
 RGB = {"dtype": "uint8", "samples": 3}
 BYTES = [Compression.NONE, Compression.LZW, Compression.PACKBITS, Compression.ADOBE_DEFLATE, Compression.ZSTD]
@@ -146,3 +148,22 @@ def test_one_encoder_for_many_threads_gives_the_same_bytes(compression):
     for thread in threads:
         thread.join()
     assert found == [[data] * 10 for data in wanted]
+
+
+@pytest.mark.parametrize("noise", ["bytes", "no two alike"])
+@pytest.mark.parametrize("compression", CODECS, ids=lambda compression: compression.name)
+def test_no_tile_exceeds_what_classic_files_are_planned_with(compression, noise):
+    rows, cols = (4096, 16) if noise == "bytes" else (256, 256)
+    changes = {"dtype": "uint8", "samples": 3 if compression == Compression.WEBP else 1, "compression": compression}
+    if compression == Compression.JPEG:
+        changes["compression_level"] = 100
+    recipe = a_recipe(tile_rows=rows, tile_cols=cols, **changes)
+    rng = np.random.default_rng(1)
+    tile = rng.integers(0, 256, recipe.tile_shape, "uint8")
+    if noise == "no two alike":  # pairs of bytes that LZW meets for the first time
+        pairs = np.stack(np.divmod(np.arange(tile.size), 256), 1).astype("uint8")
+        tile = rng.permutation(pairs).reshape(-1)[: tile.size].reshape(tile.shape)
+    assert len(tile_encoder(recipe)(tile)) <= largest_tile_nbytes(recipe)
+    if _kernels.has_compressor(compression):
+        status, data = compress.compress(compression, -1, tile.tobytes(), cols)
+        assert status == 0 and len(data) <= largest_tile_nbytes(recipe)

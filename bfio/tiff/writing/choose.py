@@ -16,11 +16,20 @@ from bfio.tiff.writing.front import front_nbytes
 from bfio.tiff.writing.recipe import Recipe
 from bfio.tiff.writing.rules import PREDICTED
 
-__all__ = ["choose", "largest_nbytes", "wants_predictor"]
+__all__ = ["choose", "largest_nbytes", "largest_tile_nbytes", "wants_predictor"]
 
 CLASSIC_NBYTES = 1 << 32
-GROWTH = {Compression.LZW: 1.6, Compression.JPEG: 2.0, Compression.JPEG2000: 1.5, Compression.WEBP: 1.5}
-"""By how much the worst tile can grow; codecs of bytes store what they can not compress."""
+GROWTH = {
+    Compression.LZW: 1.6,
+    Compression.PACKBITS: 1.07,
+    Compression.JPEG: 2.0,
+    Compression.JPEG2000: 1.5,
+    Compression.WEBP: 1.5,
+}
+"""By how much the worst tile can grow: LZW has 12 bits for a byte, PackBits a byte more in rows of 16.
+
+Other codecs of bytes store what they can not compress.
+"""
 STORED = 1.01
 TILE_OVERHEAD = 1024
 
@@ -63,9 +72,13 @@ def wants_predictor(dtype: np.dtype, compression: Compression) -> Predictor:
 
 def largest_nbytes(recipe: Recipe) -> int:
     """Bytes that the file can not exceed, even if every tile is written twice and never shrinks."""
-    tile = int(recipe.tile_nbytes * GROWTH.get(recipe.compression, STORED)) + TILE_OVERHEAD
     n_tiles = recipe.n_planes * sum(recipe.tiles(level).n_tiles for level in range(recipe.n_levels))
-    return front_nbytes(recipe) + 2 * tile * n_tiles
+    return front_nbytes(recipe) + 2 * largest_tile_nbytes(recipe) * n_tiles
+
+
+def largest_tile_nbytes(recipe: Recipe) -> int:
+    """Bytes that no encoded tile exceeds."""
+    return int(recipe.tile_nbytes * GROWTH.get(recipe.compression, STORED)) + TILE_OVERHEAD
 
 
 def _tile_side(wanted: int, size: int) -> int:

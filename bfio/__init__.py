@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bfio._imread import imread
     from bfio._imwrite import imwrite
     from bfio._versions import show_versions, versions
+    from bfio.conversion import convert
     from bfio.errors import (
         BackendMissingError,
         BfioError,
@@ -44,6 +45,7 @@ __all__ = [
     "UnsupportedError",
     "UsageError",
     "__version__",
+    "convert",
     "imread",
     "imwrite",
     "show_versions",
@@ -61,6 +63,7 @@ _HOMES = {
     "BioReader": "bfio.reader",
     "BioWriter": "bfio.writer",
     "Limits": "bfio.limits",
+    "convert": "bfio.conversion",
     "imread": "bfio._imread",
     "imwrite": "bfio._imwrite",
     "show_versions": "bfio._versions",

@@ -28,7 +28,7 @@ LAYERS = (
     ("assign", "draft", "lossless", "progress", "settable"),
     ("described",),
     ("reader", "writer"),
-    ("_imread", "_imwrite", "convert"),
+    ("_imread", "_imwrite", "conversion"),
     ("bfio", "__init__", "cli"),
     ("__main__",),
 )

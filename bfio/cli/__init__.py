@@ -1,4 +1,4 @@
-"""The ``bfio`` command: ``bfio info``, ``bfio thumbnail``, ``bfio versions``."""
+"""The ``bfio`` command: ``bfio convert``, ``bfio info``, ``bfio thumbnail``, ``bfio versions``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bfio.cli._console import Parser, console, fail
 __all__ = ["main"]
 
 _COMMANDS = {
+    "convert": "write an image of any size as a tiled OME-TIFF with a pyramid",
     "info": "print what image files hold",
     "thumbnail": "write a small PNG picture of an image",
     "versions": "print versions, for bug reports",
@@ -59,7 +60,7 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
-    parser = Parser(prog="bfio", description="Look into microscopy images.")
+    parser = Parser(prog="bfio", description="Convert microscopy images, and look into them.")
     parser.add_argument("-V", "--version", action="version", version=f"bfio {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     chosen = next((word for word in argv if not word.startswith("-")), None)

@@ -1,0 +1,5 @@
+"""From any readable image to a tiled, pyramidal file, in bounded memory: the work behind :func:`bfio.convert`."""
+
+from bfio.conversion.request import Report, convert
+
+__all__ = ["Report", "convert"]

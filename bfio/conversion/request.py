@@ -1,0 +1,174 @@
+"""``bfio.convert``: its arguments, and what is refused before anything is read."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bfio.backends.registry import Source, writer_name
+from bfio.byteio import is_url
+from bfio.conversion.job import Job
+from bfio.conversion.memory import parse_memory
+from bfio.conversion.picture import Picture
+from bfio.errors import UsageError
+from bfio.metadata import Series
+from bfio.options import parse_options
+from bfio.progress import checked_report
+from bfio.reader import BioReader
+from bfio.target import part_path, target_path
+
+__all__ = ["Report", "convert"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a conversion did. It is also the path of the file, wherever one is asked for.
+
+    Attributes
+    ----------
+    path : Path
+    series : Series
+        The image as it was written.
+    pixel_nbytes, file_nbytes : int
+        Of the full resolution, and of the file with all levels.
+    skipped_nbytes : int
+        Bytes of pixels that were in the file that was resumed.
+    seconds : float
+    """
+
+    path: Path
+    series: Series
+    pixel_nbytes: int
+    file_nbytes: int
+    skipped_nbytes: int
+    seconds: float
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.path)
+
+
+def convert(
+    src: Source | BioReader,
+    dst: str | os.PathLike[str],
+    *,
+    series: int | None = None,
+    channels: Any = None,
+    z: Any = None,
+    t: Any = None,
+    crop: tuple[int, int, int, int] | None = None,
+    dtype: Any = None,
+    rescale: bool | tuple[float, float] | None = None,
+    levels: int | str = "auto",
+    tile_size: int | tuple[int, int] = 1024,
+    compression: Any = "deflate",
+    compression_level: int | None = None,
+    predictor: Any = None,
+    downsample: str = "mean",
+    bigtiff: bool | None = None,
+    memory: int | str = "512MB",
+    max_workers: int | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Any = None,
+    storage_options: dict[str, Any] | None = None,
+) -> Report:
+    """Convert an image, of any size, to a tiled OME-TIFF with a pyramid.
+
+    Parameters
+    ----------
+    src : str, path, binary file object or BioReader
+        What :class:`BioReader` reads. A reader gives its series and level, and stays open.
+    dst : str or path
+        The file to write; its name ends in ``.ome.tif`` or the like. Until it is complete it is called
+        ``<dst>.part``.
+    series : int, optional
+        Image of the source; the first one by default.
+    channels, z, t : int, slice, range or sequence of int, optional
+        Planes to take, in this order, as in an index of a reader: `channels` counts the samples of RGB one by one.
+        RGB stays RGB where whole pixels are taken; single samples become channels.
+    crop : (int, int, int, int), optional
+        Rectangle to take: x, y, width, height.
+    dtype : dtype, optional
+        Type of the pixels; values that it can not hold saturate.
+    rescale : (float, float) or True, optional
+        Values that become the lowest and highest of the type, as in :meth:`BioReader.read`.
+    levels : int or "auto"
+        Resolutions, the full one counted; ``"auto"``: until a plane fits into one tile.
+    tile_size, compression, compression_level, predictor, downsample, bigtiff
+        As in :class:`BioWriter`.
+    memory : int or str
+        Bound for the memory of the whole process, as bytes or such as ``"512MB"``.
+    max_workers : int, optional
+        Threads that decode, and threads that encode. By default the CPUs that this process may use.
+    resume : bool
+        Go on with the ``.part`` that an interrupted conversion with the same arguments left; begin where there is
+        none.
+    overwrite : bool
+        Replace `dst` if it is there.
+    progress : bool or callable, optional
+        True for a bar of tqdm, or a function that gets the number of finished tiles and of all tiles.
+    storage_options : dict, optional
+        For fsspec, where `src` is a URL.
+
+    Returns
+    -------
+    Report
+        Can be used as the path of the new file.
+
+    Raises
+    ------
+    FileExistsError
+        `dst` is there, and `overwrite` is not set.
+    UsageError
+        An argument does not fit the image, or nothing can be done in so little memory.
+    TileDecodeError
+        The source is broken; ``<dst>.part`` stays.
+    """
+    start = time.perf_counter()
+    options = parse_options(
+        compression=compression,
+        compression_level=compression_level,
+        predictor=predictor,
+        tile_size=tile_size,
+        levels=levels,
+        bigtiff=bigtiff,
+        downsample=downsample,
+        max_workers=max_workers,
+        resume=resume,
+    )
+    nbytes, report = parse_memory(memory), checked_report(progress)
+    path = target_path(dst)
+    backend = writer_name(path)
+    _refuse_source(src, path)
+    target_path(dst, overwrite=overwrite)
+    with _opened(src, series, options.max_workers, storage_options) as reader:
+        picture = Picture(reader, channels=channels, z=z, t=t, crop=crop, dtype=dtype, rescale=rescale)
+        job = Job(picture, path, backend, options, nbytes)
+        skipped = job.run(report)
+    return Report(path, job.series, job.total, path.stat().st_size, skipped, time.perf_counter() - start)
+
+
+def _refuse_source(src: Source | BioReader, path: Path) -> None:
+    """The source is never written over."""
+    source = src._file_path if isinstance(src, BioReader) else src
+    if not isinstance(source, (str, os.PathLike)) or is_url(os.fspath(source)):
+        return
+    own = Path(source).expanduser()
+    for taken in (path, part_path(path)):
+        if own.exists() and taken.exists() and taken.samefile(own):
+            raise UsageError(f"{path}: the source itself can not be the target; write to another file")
+
+
+def _opened(
+    src: Source | BioReader, series: int | None, max_workers: int, storage_options: dict[str, Any] | None
+) -> AbstractContextManager[BioReader]:
+    """The reader of the source; one that was given is not closed."""
+    if not isinstance(src, BioReader):
+        return BioReader(src, max_workers, series=series or 0, cache_bytes=0, storage_options=storage_options)
+    if series is not None and series != src._series_index:
+        raise UsageError(f"series={series}, but the reader is of series {src._series_index}; pass the path instead")
+    return nullcontext(src)

@@ -21,7 +21,7 @@ __all__ = ["TileEncoder"]
 
 CALL_SECONDS = 0.03
 """How long a kernel call should take: between two calls Python sees signals."""
-FIRST_BUDGET = 4 << 20
+FIRST_BUDGET = 256 << 10
 """Bytes of the first kernel call; then its speed is known."""
 RAW_SHARE = 1 << 20
 CODED_SHARE = 64 << 10

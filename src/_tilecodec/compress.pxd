@@ -5,7 +5,9 @@ from libc.stdint cimport uint8_t
 cdef struct compressor:              # one per worker and call
     int compression
     int level
-    size_t row_nbytes                # PackBits packs each row by itself; 0: all is one row. Set it after open.
+    # bytes of a row of the tile, or 0; to be set after open: PackBits packs each row by itself, deflate looks at
+    # the row above
+    size_t row_nbytes
     void* state                      # of the codec
 
 # Fills written; TOO_LONG where dst_room is too little, and then dst holds anything. Same bytes for the same source.

@@ -55,7 +55,7 @@ cdef int _compress_none(
 cdef int _compress_deflate(
     compressor* c, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_room, size_t* written
 ) noexcept nogil:
-    return deflate_encode(c.state, src, src_nbytes, dst, dst_room, written)
+    return deflate_encode(c.state, src, src_nbytes, c.row_nbytes, dst, dst_room, written)
 
 
 cdef int _compress_zstd(
@@ -189,7 +189,7 @@ def compress_into(
         -1 is bfio's choice. Deflate has 0 to 12, zstd -7 to 22 (its own -1 can not be asked for).
     src, dst : bytes-like
     row_nbytes : int
-        Bytes of a row, which PackBits packs by itself; 0: all is one row.
+        Bytes of a row, which PackBits packs by itself; 0: all is one row. Deflate shrinks more if it knows.
 
     Returns
     -------

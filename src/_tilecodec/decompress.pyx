@@ -136,7 +136,7 @@ def decompress(int compression, const uint8_t[::1] src not None, size_t nbytes):
         A kernel status, and the bytes (undefined unless the status is 0).
     """
     cdef decompressor d
-    cdef const uint8_t* start = &src[0] if src.shape[0] > 0 else NULL
+    cdef const uint8_t* start = &src[0] if src.shape[0] > 0 else <const uint8_t*> b""  # some C libraries like no NULL
     cdef size_t src_nbytes = src.shape[0]
     cdef bytes result = PyBytes_FromStringAndSize(NULL, nbytes)
     cdef uint8_t* dst = <uint8_t*>PyBytes_AsString(result)

@@ -1,13 +1,15 @@
 """Deflate with a zlib header and checksum (RFC 1950 and 1951).
 
-Levels 1 to 3 are those of ISA-L where the build has it, which is the fastest; 0 and 4 to 12 are libdeflate's. Level
--1 is the faster one of two levels of ISA-L for each tile by itself; of which, a sample of the tile decides.
+Levels 1 to 3 are those of ISA-L where the build has it, else libdeflate's, as 0 and 4 to 12 are. Level -1 is what is
+fastest without a larger file, for each tile by itself: ``image_deflate``, or ISA-L where a sample of the tile hardly
+shrinks.
 """
 
 from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
+from _tilecodec.image_deflate cimport image_deflate, image_deflate_init, image_deflate_nbytes
 from _tilecodec.isal cimport (
     COMP_OK,
     IGZIP_ZLIB,
@@ -37,14 +39,15 @@ cdef enum:
     DEFAULT = -1
     ISAL_HIGHEST = 3
     HIGHEST = 12
+    SMALL = 4096  # image_deflate gives the last bytes no copies, which costs small tiles too much
     # What is sampled for level -1: one byte of so many, from the middle, but not more than SAMPLE_MOST
     SAMPLE_PART = 64
     SAMPLE_MOST = 1 << 15
-    # Tiles that shrink more than this are labels, masks and the like: there, level 2 is seven times as fast as 3
-    # and 10% larger; it is slower by a fifth where the pixels are noisy.
-    SPARSE = 6
+    # Tiles that shrink less than this are noisy: there, ISA-L is faster by half, and the file 3% larger.
+    NOISY = 3
+    ISAL_DEFAULT = 3
 
-cdef size_t ISAL_MOST = (<size_t> 1 << 31) - 1  # ISA-L counts in 32 bits
+cdef size_t MOST = (<size_t> 1 << 31) - 1  # ISA-L and image_deflate count in 32 bits
 
 cdef struct Encoder:
     int level
@@ -52,6 +55,7 @@ cdef struct Encoder:
     isal_zstream* isal
     uint8_t* isal_buffer
     uint32_t isal_buffer_nbytes
+    void* image
 
 
 cdef bint has_deflate_encoder() noexcept nogil:
@@ -66,20 +70,31 @@ cdef bint _wants_isal(int level) noexcept nogil:
     return WITH_ISAL and (level == DEFAULT or 1 <= level <= ISAL_HIGHEST)
 
 
+cdef bint _is_whole(const Encoder* e) noexcept nogil:
+    """Whether all that it needs is there."""
+    if e.libdeflate == NULL or (e.level == DEFAULT and e.image == NULL):
+        return False
+    return not _wants_isal(e.level) or (e.isal != NULL and e.isal_buffer != NULL)
+
+
 cdef void* deflate_encoder_new(int level) noexcept nogil:
     cdef Encoder* encoder = <Encoder*> calloc(1, sizeof(Encoder))
     if encoder == NULL:
         return NULL
     encoder.level = level
-    # with ISA-L too: for tiles that are too large for it
+    # with ISA-L too: for tiles that are too small or too large for the others
     encoder.libdeflate = libdeflate_alloc_compressor(1 if level == DEFAULT else level)
     if _wants_isal(level):
         encoder.isal_buffer_nbytes = max(ISAL_DEF_LVL1_DEFAULT, ISAL_DEF_LVL2_DEFAULT, ISAL_DEF_LVL3_DEFAULT)
         encoder.isal_buffer = <uint8_t*> malloc(encoder.isal_buffer_nbytes)
         encoder.isal = <isal_zstream*> calloc(1, sizeof(isal_zstream))
-    if encoder.libdeflate == NULL or (_wants_isal(level) and (encoder.isal == NULL or encoder.isal_buffer == NULL)):
+    if level == DEFAULT:
+        encoder.image = malloc(image_deflate_nbytes())
+    if not _is_whole(encoder):
         deflate_encoder_free(encoder)
         return NULL
+    if encoder.image != NULL:
+        image_deflate_init(encoder.image)
     return encoder
 
 
@@ -91,6 +106,7 @@ cdef void deflate_encoder_free(void* encoder) noexcept nogil:
         libdeflate_free_compressor(e.libdeflate)
     free(e.isal)
     free(e.isal_buffer)
+    free(e.image)
     free(e)
 
 
@@ -121,30 +137,36 @@ cdef int _isal_encode(
     stream.next_in = <uint8_t*> src
     stream.avail_in = <uint32_t> src_nbytes
     stream.next_out = dst
-    stream.avail_out = <uint32_t> min(dst_room, ISAL_MOST)
+    stream.avail_out = <uint32_t> min(dst_room, MOST)
     if isal_deflate_stateless(stream) != COMP_OK or stream.avail_in > 0:
         return TOO_LONG
     written[0] = stream.total_out
     return OK
 
 
-cdef int _choose_level(Encoder* e, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_room) noexcept nogil:
-    """The level of ISA-L for this tile; what is in ``dst`` after it means nothing."""
+cdef bint _is_noisy(Encoder* e, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_room) noexcept nogil:
+    """Whether ISA-L is better for this tile; what is in ``dst`` after it means nothing."""
     cdef size_t nbytes = min(src_nbytes // SAMPLE_PART, <size_t> SAMPLE_MOST)
     cdef size_t written = 0
     cdef int status = _isal_encode(e, 1, src + (src_nbytes - nbytes) // 2, nbytes, dst, dst_room, &written)
-    return 2 if status == OK and written < nbytes // SPARSE else 3
+    return status != OK or written > nbytes // NOISY
 
 
 cdef int deflate_encode(
-    void* encoder, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_room, size_t* written
+    void* encoder, const uint8_t* src, size_t src_nbytes, size_t row_nbytes, uint8_t* dst, size_t dst_room,
+    size_t* written
 ) noexcept nogil:
-    """Compress into ``dst``; TOO_LONG where it does not fit."""
+    """Compress into ``dst``; TOO_LONG where it does not fit. ``row_nbytes`` is a hint for level -1, or 0."""
     cdef Encoder* e = <Encoder*> encoder
-    cdef int level = e.level
-    if e.isal != NULL and src_nbytes <= ISAL_MOST:
-        if level == DEFAULT:
-            level = _choose_level(e, src, src_nbytes, dst, dst_room)
-        return _isal_encode(e, level, src, src_nbytes, dst, dst_room, written)
+    cdef int status
+    if src_nbytes <= MOST and (e.level != DEFAULT or src_nbytes >= SMALL):
+        if e.isal != NULL and (e.level != DEFAULT or _is_noisy(e, src, src_nbytes, dst, dst_room)):
+            return _isal_encode(
+                e, ISAL_DEFAULT if e.level == DEFAULT else e.level, src, src_nbytes, dst, dst_room, written)
+        if e.level == DEFAULT:
+            status = image_deflate(src, src_nbytes, row_nbytes, dst, dst_room, written, e.image)
+            if status == OK or dst_room < deflate_bound(src_nbytes):
+                return status
+            # noise that got longer: libdeflate stores it
     written[0] = libdeflate_zlib_compress(e.libdeflate, src, src_nbytes, dst, dst_room)
     return OK if written[0] > 0 else TOO_LONG

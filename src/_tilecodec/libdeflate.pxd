@@ -1,5 +1,7 @@
 # libdeflate, in its own names. A build without it gets empty stand-ins and WITH_LIBDEFLATE false.
 
+from libc.stdint cimport uint32_t
+
 cdef extern from *:
     """
     #ifdef BFIO_WITH_LIBDEFLATE
@@ -7,6 +9,7 @@ cdef extern from *:
     #define TILECODEC_WITH_LIBDEFLATE 1
     #else
     #include <stddef.h>
+    #include <stdint.h>
     #define TILECODEC_WITH_LIBDEFLATE 0
     #define LIBDEFLATE_VERSION_STRING ""
     struct libdeflate_decompressor { int absent; };
@@ -24,6 +27,9 @@ cdef extern from *:
     }
     struct libdeflate_compressor { int absent; };
     static struct libdeflate_compressor *libdeflate_alloc_compressor(int level) { (void)level; return NULL; }
+    static uint32_t libdeflate_adler32(uint32_t sum, const void *in, size_t n) {
+        (void)in; (void)n; return sum;
+    }
     static void libdeflate_free_compressor(struct libdeflate_compressor *c) { (void)c; }
     static size_t libdeflate_zlib_compress_bound(struct libdeflate_compressor *c, size_t n) { (void)c; return n; }
     static size_t libdeflate_zlib_compress(
@@ -53,6 +59,7 @@ cdef extern from *:
     cdef struct libdeflate_compressor:
         pass
 
+    uint32_t libdeflate_adler32(uint32_t checksum, const void* src, size_t nbytes) noexcept nogil
     libdeflate_compressor* libdeflate_alloc_compressor(int level) noexcept nogil
     void libdeflate_free_compressor(libdeflate_compressor*) noexcept nogil
     size_t libdeflate_zlib_compress_bound(libdeflate_compressor*, size_t nbytes) noexcept nogil

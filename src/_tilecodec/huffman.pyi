@@ -1,0 +1,1 @@
+# No doors: the codes are reached through `_tilecodec.compress`.

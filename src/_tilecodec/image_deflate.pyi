@@ -1,0 +1,3 @@
+from typing_extensions import Buffer
+
+def encode_into(src: Buffer, dst: Buffer, row_nbytes: int = ...) -> tuple[int, int]: ...

@@ -15,13 +15,19 @@ PIXEL_SIZES = (0.325, 0.5, 1.5)
 """Micrometres along X, Y, Z."""
 
 
+_PREDICTOR_WORDS = {None: "default predictor", 2: "predictor 2", 3: "predictor 3"}
+
+
 @dataclass(frozen=True)
 class Case:
-    """One file. ``planes`` are the sizes T, C, Z; C counts planes, each of ``samples`` samples."""
+    """One file.
+
+    ``planes`` are the sizes T, C, Z; C counts planes, each of ``samples`` samples. Predictor None: bfio chooses.
+    """
 
     dtype: str = "uint16"
     compression: str = "deflate"
-    predictor: int = 1
+    predictor: int | None = 1
     samples: int = 1
     planes: tuple[int, int, int] = (1, 2, 2)
     size: tuple[int, int] = (53, 70)
@@ -30,7 +36,7 @@ class Case:
     tile: tuple[int, int] = (32, 48)
 
     def __str__(self):
-        parts = [self.dtype, self.compression, f"predictor {self.predictor}" if self.predictor > 1 else ""]
+        parts = [self.dtype, self.compression, _PREDICTOR_WORDS.get(self.predictor, "")]
         parts += ["", "", "", "RGB", "RGBA"][self.samples : self.samples + 1]
         parts.append("x".join(map(str, (*self.planes, *self.size))))
         parts += [f"{self.levels} levels", "BigTIFF" if self.bigtiff else ""]
@@ -99,7 +105,8 @@ def _scaled(image, dtype):
 
 def cases():
     """All files of the matrix."""
-    found = [Case(dtype, compression) for dtype in OME_TYPES for compression in ("none", "packbits", *PREDICTED)]
+    found = [Case(dtype, predictor=None) for dtype in OME_TYPES]
+    found += [Case(dtype, compression) for dtype in OME_TYPES for compression in ("none", "packbits", *PREDICTED)]
     found += [
         Case(dtype, compression, 3 if dtype.startswith("f") else 2) for dtype in OME_TYPES for compression in PREDICTED
     ]

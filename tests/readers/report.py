@@ -20,8 +20,8 @@ def kind(case):
         return f"{case.dtype}, {title}"
     if case in _plain(case) or case.samples > 1:
         words = ["RGB" * (case.lossy and case.samples > 1), "RGB and RGBA" * (case.samples > 1 and not case.lossy)]
-        words += [title, f"predictor {case.predictor}"]
-        return ", ".join(word for word in words if word and word != "predictor 1")
+        words += [title, {1: "", None: "as by default"}.get(case.predictor, f"predictor {case.predictor}")]
+        return ", ".join(filter(None, words))
     return "BigTIFF" if case.bigtiff else "sizes from 1 x 1 to 200 x 301, 1 to 24 planes, 1 to 4 levels"
 
 

@@ -10,11 +10,17 @@ __all__ = ["Gate"]
 
 
 class Gate:
-    """A lock that many threads share, or one has alone. Who waits to be alone goes before those who come later."""
+    """A lock that many threads share, or one has alone. Who waits to be alone goes before those who come later.
+
+    Attributes
+    ----------
+    n_inside : int
+        Threads that share it at the moment.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._n_inside = 0
+        self.n_inside = 0
         self._alone = False
 
     @contextmanager
@@ -22,12 +28,12 @@ class Gate:
         """Enter beside others."""
         with self._changed:
             self._changed.wait_for(lambda: not self._alone)
-            self._n_inside += 1
+            self.n_inside += 1
         try:
             yield
         finally:
             with self._changed:
-                self._n_inside -= 1
+                self.n_inside -= 1
                 self._changed.notify_all()
 
     @contextmanager
@@ -38,7 +44,7 @@ class Gate:
             self._alone = True
         try:
             with self._changed:
-                self._changed.wait_for(lambda: not self._n_inside)
+                self._changed.wait_for(lambda: not self.n_inside)
             yield
         finally:
             with self._changed:

@@ -76,7 +76,7 @@ class WriteSession:
         UsageError
         """
         with self._gate.shared(), self._watch():
-            self._writer.write(box, block)
+            self._writer.write(box, block, defer=self._gate.n_inside == 1)
 
     def flush(self) -> None:
         """Make a checkpoint: everything that was written until now outlives a crash."""
@@ -84,6 +84,7 @@ class WriteSession:
             if self._coordinator:
                 make_checkpoint(self._writer)
             else:
+                self._writer.write_ready()
                 self._part.sync()
 
     @contextmanager
@@ -131,6 +132,7 @@ class WriteSession:
                 if self._coordinator:
                     self._finish(fill_missing)
                 else:
+                    self._writer.write_ready()
                     self._part.sync()
             finally:
                 self.abandon()

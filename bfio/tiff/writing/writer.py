@@ -24,6 +24,8 @@ PLAIN_PIECE = 1 << 30
 """The same where there is no next level."""
 SEALED_BATCH = 32
 """Partial tiles that are written together."""
+SMALL_BATCH = 1 << 20
+"""Bytes of small tiles that are written together, where they come one by one."""
 
 
 class TiffWriter:
@@ -53,10 +55,12 @@ class TiffWriter:
         self.snapshots: set[Key] = set()
         self.progress: Callable[[int], None] | None = None
         self._workers = workers
+        self._ready: list[Key] = []  # whole tiles that wait, sealed, until there are enough for all workers
+        self._enough = max(2 * workers.n if workers.n > 1 else 1, min(64, SMALL_BATCH // self.recipe.tile_nbytes))
 
     # -- blocks -------------------------------------------------------------------------------------------------------
 
-    def write(self, box: Box, block: np.ndarray) -> None:
+    def write(self, box: Box, block: np.ndarray, *, defer: bool = False) -> None:
         """Write a block of full resolution.
 
         Parameters
@@ -65,6 +69,9 @@ class TiffWriter:
             Where; rows and columns without steps. C counts samples.
         block : ndarray
             Shape ``box.shape`` (T, C, Z, Y, X), any strides, a dtype that converts to the image's without loss.
+        defer : bool
+            Whether a few tiles may wait for others, so that all workers have something to do: :meth:`settle` writes
+            them at last.
         """
         if 0 in box.shape:
             return
@@ -73,7 +80,7 @@ class TiffWriter:
         for planes, samples, part in self._by_planes(box, block):
             piece = Piece(part, planes, box.y.start, box.x.start)
             if len(samples) == self.recipe.samples:
-                self.write_level(0, piece)
+                self.write_level(0, piece, defer=defer)
             else:
                 self._check_aligned(piece)
                 self._write_borders(0, piece, None, samples)
@@ -107,7 +114,7 @@ class TiffWriter:
 
     # -- one level ----------------------------------------------------------------------------------------------------
 
-    def write_level(self, level: int, piece: Piece) -> None:
+    def write_level(self, level: int, piece: Piece, *, defer: bool = False) -> None:
         """Write a piece of a level, and what follows from it in the lower ones."""
         grid = self.recipe.tiles(level)
         last = level + 1 == self.recipe.n_levels
@@ -118,8 +125,25 @@ class TiffWriter:
                     self._check_aligned(part)
                 if self.store.alone:
                     self._write_borders(level, part, inner, range(self.recipe.samples))
-            if inner is not None:
+            if inner is not None and defer and self._is_little(part.part(inner)):
+                self._write_borders(level, part.part(inner), None, range(self.recipe.samples), wait=True)
+            elif inner is not None:
+                self.write_ready()
                 self._write_inner(level, part.part(inner))
+
+    def _is_little(self, piece: Piece) -> bool:
+        """Whether the tiles of a piece are too few for all workers."""
+        y0, y1, x0, x1 = piece.rect
+        n_tiles = -(-(y1 - y0) // self.recipe.tile_rows) * -(-(x1 - x0) // self.recipe.tile_cols)
+        return piece.planes.size * n_tiles < self._enough
+
+    def write_ready(self) -> None:
+        """Write the whole tiles that wait for others."""
+        ready, self._ready = self._ready, []  # each by one thread
+        try:
+            self._write_sealed(ready)
+        finally:
+            self.partials.release(ready)
 
     def _write_inner(self, level: int, piece: Piece) -> None:
         tasks = self.store.tasks(level, piece)
@@ -139,8 +163,10 @@ class TiffWriter:
 
     # -- parts of tiles -----------------------------------------------------------------------------------------------
 
-    def _write_borders(self, level: int, piece: Piece, inner: Rect | None, samples: Sequence[int]) -> None:
-        """Keep the parts of tiles that a piece has; write the tiles that they make whole."""
+    def _write_borders(
+        self, level: int, piece: Piece, inner: Rect | None, samples: Sequence[int], *, wait: bool = False
+    ) -> None:
+        """Keep the parts of tiles that a piece has; write the tiles that they make whole, or let them wait."""
         grid = self.recipe.tiles(level)
         whole: list[Key] = []
         n = len(samples)
@@ -151,6 +177,11 @@ class TiffWriter:
                     y0, y1, x0, x1 = rect
                     part = pixels[y0 - piece.y0 : y1 - piece.y0, x0 - piece.x0 : x1 - piece.x0]
                     self._add((level, int(plane), tile), rect, samples, part, whole)
+            if wait:
+                self._ready.extend(whole)
+                whole.clear()
+                if len(self._ready) >= self._enough:
+                    self.write_ready()
             self._write_sealed(whole)
         finally:
             self.partials.release(whole)
@@ -165,6 +196,7 @@ class TiffWriter:
             if outcome is not Outcome.BUSY:
                 break
             self._write_sealed(whole)  # who waits has nothing sealed himself, so that nobody waits for him
+            self.write_ready()
             self.partials.wait(key)
         if len(whole) >= SEALED_BATCH:
             self._write_sealed(whole)
@@ -215,7 +247,8 @@ class TiffWriter:
     # -- parts of tiles that are not going to be whole soon -----------------------------------------------------------
 
     def settle(self) -> list[Key]:
-        """Merge parts of tiles into those that the file has already; the keys of the rest, which are not whole."""
+        """Write what waits; merge parts of tiles into those that the file has; the keys of the rest, not yet whole."""
+        self.write_ready()
         rest = []
         for key, _ in self.partials.items(0):
             if key in self.snapshots or not self.store.tables.get(key)[1]:

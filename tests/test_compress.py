@@ -91,7 +91,8 @@ def test_a_little_room(compression, level):
 @pytest.mark.parametrize(("compression", "level"), SETTINGS)
 def test_same_bytes_whatever_came_before(compression, level):
     """One compressor for many tiles, one for each, and other memory under them: the bytes are the same."""
-    sources = [cells(60_000, 1), noise(30_000, 2), noise(60_000, 3, 9), cells(50_000, 4), b"", bytes(70_000)]
+    between = noise(8000, 5, 3) + cells(60_000, 6)[:8000] + noise(8000, 7, 60)
+    sources = [cells(60_000, 1), noise(30_000, 2), noise(60_000, 3, 9), cells(50_000, 4), b"", bytes(70_000), between]
     wanted = {data: compress.compress(compression, level, data)[1] for data in sources}
     for order in (sources, sources[::-1], sources[2:] + sources[:2] * 2):
         done = compress.compress_series(compression, level, order)

@@ -43,9 +43,10 @@ cdef enum:
     # What is sampled for level -1: one byte of so many, from the middle, but not more than SAMPLE_MOST
     SAMPLE_PART = 64
     SAMPLE_MOST = 1 << 15
-    # Tiles that shrink less than this are noisy: there, ISA-L is faster by half, and the file 3% larger.
-    NOISY = 3
-    ISAL_DEFAULT = 3
+    # Tiles that shrink more are label images and the like, for image_deflate; below, ISA-L is faster by up to a half
+    # and the file 3% larger at most: by its level 2, and where tiles shrink less than NOISY by 3.
+    SPARSE = 8
+    NOISY = 2
 
 cdef size_t MOST = (<size_t> 1 << 31) - 1  # ISA-L and image_deflate count in 32 bits
 
@@ -144,12 +145,19 @@ cdef int _isal_encode(
     return OK
 
 
-cdef bint _is_noisy(Encoder* e, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_room) noexcept nogil:
-    """Whether ISA-L is better for this tile; what is in ``dst`` after it means nothing."""
+cdef int _isal_level(Encoder* e, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_room) noexcept nogil:
+    """The level of ISA-L for this tile, 0 for image_deflate, -1 where not even a sample fits in ``dst``."""
     cdef size_t nbytes = min(src_nbytes // SAMPLE_PART, <size_t> SAMPLE_MOST)
     cdef size_t written = 0
-    cdef int status = _isal_encode(e, 1, src + (src_nbytes - nbytes) // 2, nbytes, dst, dst_room, &written)
-    return status != OK or written > nbytes // NOISY
+    if e.isal == NULL:
+        return 0
+    if e.level != DEFAULT:
+        return e.level
+    if _isal_encode(e, 1, src + (src_nbytes - nbytes) // 2, nbytes, dst, dst_room, &written) != OK:
+        return -1
+    if written < nbytes // SPARSE:
+        return 0
+    return 2 if written < nbytes // NOISY else 3
 
 
 cdef int deflate_encode(
@@ -158,11 +166,13 @@ cdef int deflate_encode(
 ) noexcept nogil:
     """Compress into ``dst``; TOO_LONG where it does not fit. ``row_nbytes`` is a hint for level -1, or 0."""
     cdef Encoder* e = <Encoder*> encoder
-    cdef int status
+    cdef int level, status
     if src_nbytes <= MOST and (e.level != DEFAULT or src_nbytes >= SMALL):
-        if e.isal != NULL and (e.level != DEFAULT or _is_noisy(e, src, src_nbytes, dst, dst_room)):
-            return _isal_encode(
-                e, ISAL_DEFAULT if e.level == DEFAULT else e.level, src, src_nbytes, dst, dst_room, written)
+        level = _isal_level(e, src, src_nbytes, dst, dst_room)
+        if level < 0:
+            return TOO_LONG  # and not another level, which may fit: the bytes must not depend on the room
+        if level > 0:
+            return _isal_encode(e, level, src, src_nbytes, dst, dst_room, written)
         if e.level == DEFAULT:
             status = image_deflate(src, src_nbytes, row_nbytes, dst, dst_room, written, e.image)
             if status == OK or dst_room < deflate_bound(src_nbytes):

@@ -4,17 +4,22 @@ A reader that is not installed is skipped; `make test` installs all. What reader
 `readers/inabilities.py`, and each row of it must be true.
 """
 
+import os
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from readers import registry
-from readers.cases import Case, cases
+from readers.cases import OME_TYPES, PREDICTED, Case, cases
 from readers.inabilities import TABLE, expected_outcome, inability
 from readers.picture import Picture, attempt, outcome
 from readers.schema import complaints, schema
 from readers.writing import write
+
+from bfio import BioWriter
 
 CASES = cases()
 TELLS = {
@@ -60,6 +65,46 @@ def test_pixels(reader, case, written):
     name, other = reader
     found = attempt(other.read, written(case))
     assert outcome(found, case.expected, case.lossy) == expected_outcome(name, case), found
+
+
+@st.composite
+def any_case(draw):
+    """Combinations that nobody thought of, of what all but Pillow read."""
+    dtype, compression = draw(st.sampled_from(OME_TYPES)), draw(st.sampled_from(("none", "packbits", "deflate", "lzw")))
+    size = draw(st.tuples(st.integers(1, 300), st.integers(1, 9)) | st.tuples(*[st.integers(1, 100)] * 2))
+    return Case(
+        dtype,
+        compression,
+        draw(st.sampled_from((None, 2))) if compression in PREDICTED and dtype[0] != "f" else 1,
+        samples=draw(st.sampled_from((1, 1, 1, 2, 3, 4, 5))),
+        planes=draw(st.tuples(*[st.integers(1, 3)] * 3)),
+        size=draw(st.permutations(size).map(tuple)),
+        levels=draw(st.integers(1, max(size).bit_length())),
+        bigtiff=draw(st.sampled_from((None, True))),
+        tile=draw(st.tuples(*[st.sampled_from((16, 32, 48, 80))] * 2)),
+    )
+
+
+@settings(max_examples=int(os.environ.get("BFIO_MATRIX_EXAMPLES", "12")), deadline=None, derandomize=True)
+@given(case=any_case())
+def test_any_file(case, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "any.ome.tif"
+    write(case, path)
+    for name in registry.NAMES:
+        other = None if name == "Pillow" else registry.reader(name)
+        if other is not None:
+            found = attempt(other.read, path)
+            assert outcome(found, case.expected) == expected_outcome(name, case), (name, found)
+
+
+def test_what_was_never_written_is_zeros(reader, tmp_path):
+    """A finished file is not sparse, as some readers know no sparse tiles: all holes are one tile."""
+    expected = np.zeros((2, 90, 130, 1), np.uint16)
+    expected[1, 20:50, 40:60] = 7
+    path = tmp_path / "holes.ome.tif"
+    with BioWriter(path, X=130, Y=90, Z=2, dtype=np.uint16, tile_size=32) as writer:
+        writer[20:50, 40:60, 1] = expected[1, 20:50, 40:60, 0]
+    assert outcome(attempt(reader[1].read, path), [expected]) == "equal"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bfio.pyramid import level_sizes
 from readers.cases import Case
 
 BIO_FORMATS = ("Bio-Formats 6.7.0", "Bio-Formats 7.3.1")
@@ -28,7 +29,7 @@ def _complex(case):
 
 
 def _ragged_bits(case):
-    return case.dtype == "bool" and case.size[1] % 8 != 0 and case.size[1] > case.tile[1]
+    return case.dtype == "bool" and any(cols % 8 for _, cols in level_sizes(*case.size, case.levels))
 
 
 TABLE = (
@@ -39,7 +40,7 @@ TABLE = (
     Inability(BIO_FORMATS[:1], "differs", "integers of 64 bits: takes their bits for doubles", _wide),
     Inability(BIO_FORMATS[1:], "raises", "integers of 64 bits", _wide),
     Inability(BIO_FORMATS, "differs", "float16 in OME-TIFF: takes it for float32", lambda c: c.dtype == "float16"),
-    Inability(BIO_FORMATS, "differs", "bits in several tiles, if the width is no multiple of 8", _ragged_bits),
+    Inability(BIO_FORMATS, "differs", "bits in tiles, if a level's width is no multiple of 8", _ragged_bits),
     Inability(BIO_FORMATS, "as uint8", "bits", lambda c: c.dtype == "bool"),
     Inability(("GDAL",), "raises", "JPEG 2000, in its wheel", lambda c: c.compression == "jpeg2000"),
     Inability(("GDAL",), "as uint8", "bits", lambda c: c.dtype == "bool"),

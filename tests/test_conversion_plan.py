@@ -109,6 +109,16 @@ def test_compressed_strips_as_tall_as_the_image_are_read_once():
     assert plan(tall, enough, 2).need <= enough
 
 
+def test_compressed_strips_are_never_cut_into_squares_while_bands_fit():
+    strips = geometry(src_tile=(100, 7000))
+    assert plan(strips, 512 * MB, 2).overlapped
+    little = plan(strips, plan(strips, 512 * MB, 2).need - 20 * MB, 2)
+    assert little.in_bands and little.buffer_nbytes < plan(strips, 512 * MB, 2).buffer_nbytes
+    single = plan(strips, min(one.need for one in candidates(strips) if one.in_bands) - 1, 2)
+    assert single.in_bands and not single.overlapped
+    assert not plan(geometry(), single.need, 2).in_bands
+
+
 @pytest.mark.parametrize(("rows", "cols"), [(1, 1), (1, 7), (7, 1), (5, 6), (8, 3)])
 def test_the_z_curve_visits_every_cell_once(rows, cols):
     cells = list(z_curve(rows, cols))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from bfio.conversion.memory import BASE_NBYTES, shown
 from bfio.errors import UsageError
+from bfio.pyramid import level_sizes
 
 __all__ = ["Block", "Geometry", "Plan", "plan"]
 
@@ -91,6 +92,11 @@ class Geometry:
     def n_pixels(self) -> int:
         """Pixels of the target, as :attr:`Block.n_pixels` counts them."""
         return self.n_planes * self.size_y * self.size_x
+
+    @property
+    def in_strips(self) -> bool:
+        """Whether the source decodes rows of its full width only."""
+        return self.src_tile != (1, 1) and self.src_tile[1] >= self.src_size[1]
 
     def read_stop(self, y: int) -> int:
         """Row up to which is read where rows up to `y` are wanted: the source's next tile border."""
@@ -176,13 +182,13 @@ def plan(geometry: Geometry, memory: int, workers: int) -> Plan:
     UsageError
         Nothing fits; the message says what would.
     """
-    found = []
-    for overlapped in (True, False):
-        for planes, rows, cols in _sizes(geometry, workers):
-            one = _planned(geometry, planes, rows, cols, overlapped, workers)
-            if one.need <= memory:
-                return one
-            found.append(one)
+    sizes = list(_sizes(geometry, workers))
+    found = [_planned(geometry, *size, overlapped, workers) for overlapped in (True, False) for size in sizes]
+    if geometry.in_strips:
+        found.sort(key=lambda one: not one.in_bands)  # squares would decode each strip many times
+    for one in found:
+        if one.need <= memory:
+            return one
     least = min(one.need for one in found)
     raise UsageError(
         f"memory={shown(memory)} is too little for tiles of {geometry.src_tile[1]} x {geometry.src_tile[0]} pixels in "
@@ -241,9 +247,12 @@ def _pyramid(g: Geometry, planes: int, rows: int, cols: int) -> int:
     if g.n_levels == 1:
         return 0
     own = planes * rows * cols * g.pixel_nbytes // 3
-    tile_rows, tile_cols = g.tile
     if rows >= g.size_y and cols >= g.size_x:
         return own
-    if cols >= g.size_x:
-        return own + min(tile_rows, g.size_y) * (g.size_x + tile_cols * g.n_levels) * g.pixel_nbytes
-    return own + 3 * g.n_levels * tile_rows * tile_cols * g.pixel_nbytes
+    sizes = level_sizes(g.size_y, g.size_x, g.n_levels)[1:]
+    grids = [(-(-size_y // g.tile[0]), -(-size_x // g.tile[1])) for size_y, size_x in sizes]
+    if cols >= g.size_x:  # of each level a row of tiles, or three quarters of a square
+        waiting = sum(across for _, across in grids)
+    else:
+        waiting = sum(min(3, down * across) for down, across in grids)
+    return own + waiting * g.tile[0] * g.tile[1] * g.pixel_nbytes

@@ -10,7 +10,7 @@ from bfio.errors import UsageError
 
 __all__ = ["BASE_NBYTES", "parse_memory", "shown"]
 
-BASE_NBYTES = 80 << 20
+BASE_NBYTES = 56 << 20
 """The interpreter with numpy and bfio, code and tables of both files."""
 
 _LEAST = 1_000_000

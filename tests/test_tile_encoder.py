@@ -259,13 +259,17 @@ def test_an_interrupt_stops_all_threads_soon(n, monkeypatch, file):
     recipe = recipe_for(image, 8 if 8 in CODECS else 1, 1, tile=256, compression_level=6 if 8 in CODECS else None)
     tasks = tasks_for(recipe, image.strides)
     end, workers = new_end(16 * len(tasks)), Workers(n)
-    timer = threading.Timer(0.05, _thread.interrupt_main)
-    timer.start()
-    start = time.monotonic()
+
+    def interrupt():
+        while end[0] == 16 * len(tasks):  # until the first tile is written
+            time.sleep(0.001)
+        _thread.interrupt_main()
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
     with pytest.raises(KeyboardInterrupt):
         TileEncoder(recipe, workers).append(file, end, False, image, tasks, *tables_for(len(tasks)))
-    assert time.monotonic() - start < 1
-    timer.join()
+    thread.join()
     size = os.fstat(file).st_size
     time.sleep(0.02)
     assert os.fstat(file).st_size == size

@@ -13,7 +13,7 @@ from bfio._cpus import available_cpus
 from bfio.enums import Compression, Downsample, Predictor
 from bfio.errors import UsageError
 
-__all__ = ["AUTO_LEVELS", "WriteOptions", "parse_options"]
+__all__ = ["AUTO_LEVELS", "LEVELS", "PREDICTED", "WriteOptions", "parse_options"]
 
 Value = TypeVar("Value")
 
@@ -40,7 +40,7 @@ _COMPRESSIONS: dict[str, Compression] = {
     "j2k": Compression.JPEG2000,
     "webp": Compression.WEBP,
 }
-_LEVELS: dict[Compression, tuple[int, int]] = {
+LEVELS: dict[Compression, tuple[int, int]] = {
     Compression.ADOBE_DEFLATE: (0, 12),
     Compression.ZSTD: (-7, 22),
     Compression.JPEG: (1, 100),
@@ -56,7 +56,8 @@ _PREDICTORS: dict[str, Predictor] = {
     "floatingpoint": Predictor.FLOATING_POINT,
     "floating_point": Predictor.FLOATING_POINT,
 }
-_PREDICTED = frozenset({Compression.ADOBE_DEFLATE, Compression.ZSTD, Compression.LZW})
+PREDICTED = frozenset({Compression.ADOBE_DEFLATE, Compression.ZSTD, Compression.LZW})
+"""Compressions whose readers look at the predictor; libtiff ignores it with all others."""
 
 _DOWNSAMPLES: dict[str, Downsample] = {
     **{member.value: member for member in Downsample},
@@ -167,9 +168,9 @@ def _compression_level(value: Any, codec: Compression) -> int | None:
         return None
     level = _int("compression_level", value)
     name = codec.name.lower().replace("adobe_", "")
-    if codec not in _LEVELS:
+    if codec not in LEVELS:
         raise UsageError(f"compression {name!r} has no levels; leave compression_level={level} out")
-    low, high = _LEVELS[codec]
+    low, high = LEVELS[codec]
     if not low <= level <= high:
         raise UsageError(f"compression_level={level} must be {low} to {high} with compression {name!r}")
     return level
@@ -186,7 +187,7 @@ def _predictor(value: Any, codec: Compression) -> Predictor | None:
         found = Predictor(value)
     else:
         found = _named("predictor", value, _PREDICTORS)
-    if found != Predictor.NONE and codec not in _PREDICTED:
+    if found != Predictor.NONE and codec not in PREDICTED:
         raise UsageError("a predictor goes with compression 'deflate', 'zstd' or 'lzw' only; leave predictor= out")
     return found
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bfio.enums import Compression, Downsample, Photometric, Predictor
 from bfio.errors import BfioError, FormatError, UsageError
 from bfio.metadata import Series
-from bfio.options import AUTO_LEVELS, WriteOptions
+from bfio.options import AUTO_LEVELS, LEVELS, WriteOptions
 from bfio.tiff.writing.choose import choose, largest_nbytes
 from bfio.tiff.writing.recipe import Recipe
 from bfio.tiff.writing.rules import CODECS, DTYPES
@@ -55,7 +55,7 @@ def recipes(draw):
         tile_cols=16 * draw(st.integers(1, 60)),
         n_levels=1,
         compression=compression,
-        compression_level=draw(st.none() | st.integers(*codec.levels)) if codec.levels else None,
+        compression_level=draw(st.none() | st.integers(*LEVELS[compression])) if compression in LEVELS else None,
         big=draw(st.booleans()),
         downsample=draw(st.sampled_from(Downsample)),
         resolution=draw(st.none() | st.tuples(density, density)),

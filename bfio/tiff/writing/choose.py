@@ -9,12 +9,11 @@ import numpy as np
 from bfio.enums import Compression, Predictor
 from bfio.errors import UsageError
 from bfio.metadata import Series
-from bfio.options import AUTO_LEVELS, WriteOptions
+from bfio.options import AUTO_LEVELS, PREDICTED, WriteOptions
 from bfio.pyramid import n_levels
 from bfio.tiff.resolution import pixels_per_centimetre
 from bfio.tiff.writing.front import front_nbytes
 from bfio.tiff.writing.recipe import Recipe
-from bfio.tiff.writing.rules import PREDICTED
 
 __all__ = ["choose", "largest_nbytes", "largest_tile_nbytes", "wants_predictor"]
 

@@ -7,7 +7,6 @@ import errno
 import os
 import struct
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 from bfio import _kernels
 from bfio.errors import FormatError, UsageError
 from bfio.target import part_path
+from bfio.tiff.writing.positional import pread, pwrite
 
 __all__ = ["PartFile"]
 
@@ -53,7 +53,6 @@ class PartFile:
         self.end[0] = os.fstat(fd).st_size
         self.shared = _kernels.CAN_SHARE and _has_locks(fd)
         self.limit = 1 << 62
-        self._seek_lock = threading.Lock()
 
     @classmethod
     def create(cls, target: Path) -> PartFile:
@@ -95,25 +94,11 @@ class PartFile:
 
     def pread(self, nbytes: int, position: int) -> bytes:
         """Up to `nbytes` bytes."""
-        if hasattr(os, "pread"):
-            return os.pread(self.fd, nbytes, position)
-        with self._seek_lock:
-            os.lseek(self.fd, position, os.SEEK_SET)
-            return os.read(self.fd, nbytes)
+        return pread(self.fd, nbytes, position)
 
     def pwrite(self, data: bytes | memoryview, position: int) -> None:
         """Write all of `data`."""
-        left = memoryview(data)
-        while left:
-            done = self._pwrite(left, position)
-            left, position = left[done:], position + done
-
-    def _pwrite(self, data: memoryview, position: int) -> int:
-        if hasattr(os, "pwrite"):
-            return os.pwrite(self.fd, data, position)
-        with self._seek_lock:
-            os.lseek(self.fd, position, os.SEEK_SET)
-            return os.write(self.fd, data)
+        pwrite(self.fd, data, position)
 
     def append(self, data: bytes | memoryview) -> int:
         """Write `data` behind all others; its position."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from bfio.enums import Compression, Predictor
 from bfio.errors import UsageError
+from bfio.options import LEVELS, PREDICTED
 
 if TYPE_CHECKING:
     from bfio.tiff.writing.recipe import Recipe
@@ -17,7 +18,6 @@ __all__ = [
     "CODECS",
     "DTYPES",
     "JPEG_SUBSAMPLING",
-    "PREDICTED",
     "Codec",
     "check_codec",
     "check_predictor",
@@ -35,17 +35,14 @@ MAX_SIDE = (1 << 31) - 1
 MAX_TILE_NBYTES = 1 << 30
 """What our own reader takes without asking; others take less."""
 MAX_SAMPLES = (1 << 16) - 1
-PREDICTED = frozenset({Compression.ADOBE_DEFLATE, Compression.ZSTD, Compression.LZW})
-"""Compressions whose readers look at the predictor; libtiff ignores it with all others."""
 JPEG_SUBSAMPLING = (2, 2)
 """Of colours, across and down. With (1, 1) Bio-Formats takes what is RGB already for YCbCr and shows wrong colours."""
 
 
 class Codec(NamedTuple):
-    """What a compression can hold, and the range of its level."""
+    """What a compression can hold."""
 
     name: str
-    levels: tuple[int, int] | None = None
     dtypes: tuple[str, ...] = ()
     samples: tuple[int, ...] = ()
     max_side: int = MAX_SIDE
@@ -55,11 +52,11 @@ CODECS: dict[Compression, Codec] = {
     Compression.NONE: Codec("no compression"),
     Compression.LZW: Codec("LZW"),
     Compression.PACKBITS: Codec("PackBits"),
-    Compression.ADOBE_DEFLATE: Codec("deflate", (0, 12)),
-    Compression.ZSTD: Codec("zstd", (-7, 22)),
-    Compression.JPEG: Codec("JPEG", (1, 100), ("uint8",), (1, 3), 65_500),
-    Compression.JPEG2000: Codec("JPEG 2000", (0, 100), ("uint8", "int8", "uint16", "int16"), (1, 3, 4)),
-    Compression.WEBP: Codec("WebP", (0, 9), ("uint8",), (3, 4), 16_383),
+    Compression.ADOBE_DEFLATE: Codec("deflate"),
+    Compression.ZSTD: Codec("zstd"),
+    Compression.JPEG: Codec("JPEG", ("uint8",), (1, 3), 65_500),
+    Compression.JPEG2000: Codec("JPEG 2000", ("uint8", "int8", "uint16", "int16"), (1, 3, 4)),
+    Compression.WEBP: Codec("WebP", ("uint8",), (3, 4), 16_383),
 }
 """Compressions that are written; an empty tuple allows all."""
 
@@ -100,9 +97,9 @@ def check_codec(recipe: Recipe) -> None:
     level: object = recipe.compression_level
     if level is None:
         return
-    if codec.levels is None:
+    if recipe.compression not in LEVELS:
         raise UsageError(f"{codec.name} has no compression level: leave compression_level out")
-    lowest, highest = codec.levels
+    lowest, highest = LEVELS[recipe.compression]
     if not isinstance(level, int) or isinstance(level, bool) or not lowest <= level <= highest:
         raise UsageError(f"compression_level={level!r}: {codec.name} has {lowest} to {highest}")
 

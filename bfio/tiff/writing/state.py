@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from bfio.errors import FormatError
+from bfio.tiff.writing.positional import pread, pwrite
 from bfio.tiff.writing.recipe import Recipe
 
 __all__ = [
@@ -80,7 +81,7 @@ def new_state(recipe: Recipe, xml_position: int, xml: bytes) -> bytes:
 
 def is_unfinished(fd: int) -> bool:
     """Whether a file begins with a block of the writer, sound or not."""
-    return os.pread(fd, len(MAGIC), STATE_POSITION) == MAGIC
+    return pread(fd, len(MAGIC), STATE_POSITION) == MAGIC
 
 
 def read_state(fd: int, path: str = "the file") -> tuple[Recipe, State]:
@@ -94,7 +95,7 @@ def read_state(fd: int, path: str = "the file") -> tuple[Recipe, State]:
     head, text = _read_constant(fd, path)
     xml_position, xml_nbytes, xml_check = head
     inside = xml_position + xml_nbytes <= os.fstat(fd).st_size
-    xml = os.pread(fd, xml_nbytes, xml_position) if inside else b""
+    xml = pread(fd, xml_nbytes, xml_position) if inside else b""
     if len(xml) != xml_nbytes or zlib.crc32(xml) != xml_check:
         raise FormatError(f"{path}: the OME-XML of the unfinished file is damaged: begin it anew")
     try:
@@ -110,7 +111,7 @@ def read_state(fd: int, path: str = "the file") -> tuple[Recipe, State]:
 
 def read_field(fd: int, field: Field, path: str = "the file") -> tuple[int, int]:
     """The two numbers of a field."""
-    raw = os.pread(fd, FIELD.size, _field_position(field))
+    raw = pread(fd, FIELD.size, _field_position(field))
     if len(raw) == FIELD.size:
         first, second, _, _ = FIELD.unpack(raw)
         if raw == _packed(field, first, second):
@@ -121,22 +122,20 @@ def read_field(fd: int, field: Field, path: str = "the file") -> tuple[int, int]
 def write_field(fd: int, field: Field, first: int, second: int = 0) -> None:
     """Replace the numbers of a field."""
     raw = _packed(field, first, second)
-    if os.pwrite(fd, raw, _field_position(field)) != len(raw):
-        raise OSError("the state of an unfinished file could not be written: is the disk full?")
+    pwrite(fd, raw, _field_position(field))
 
 
 def wipe(fd: int, path: str = "the file") -> None:
     """Turn the block into zeros: the file is finished."""
     _, text = _read_constant(fd, path)
     zeros = bytes(_block_nbytes(len(text)))
-    if os.pwrite(fd, zeros, STATE_POSITION) != len(zeros):
-        raise OSError(f"{path}: the state of the unfinished file could not be wiped: is the disk full?")
+    pwrite(fd, zeros, STATE_POSITION)
 
 
 def _read_constant(fd: int, path: str) -> tuple[tuple[int, int, int], bytes]:
     """XML's position, bytes and checksum, and the text of the recipe, once the checksum was held against them."""
     mark = b"II" if sys.byteorder == "little" else b"MM"
-    start = os.pread(fd, STATE_POSITION + HEAD.size, 0)
+    start = pread(fd, STATE_POSITION + HEAD.size, 0)
     if len(start) < STATE_POSITION + HEAD.size or start[STATE_POSITION:].find(MAGIC) != 0:
         raise FormatError(f"{path} is not an unfinished bfio file")
     if start[:2] != mark:
@@ -144,7 +143,7 @@ def _read_constant(fd: int, path: str) -> tuple[tuple[int, int, int], bytes]:
     magic, version, n_text, xml_position, xml_nbytes, xml_check, check = HEAD.unpack(start[STATE_POSITION:])
     if version != VERSION:
         raise FormatError(f"{path} was begun by another version of bfio: finish it with that one")
-    text = os.pread(fd, min(n_text, MOST_JSON), STATE_POSITION + HEAD.size + FIELDS_NBYTES)
+    text = pread(fd, min(n_text, MOST_JSON), STATE_POSITION + HEAD.size + FIELDS_NBYTES)
     head = HEAD.pack(magic, version, n_text, xml_position, xml_nbytes, xml_check, 0)
     if len(text) != n_text or zlib.crc32(text, zlib.crc32(head)) != check:
         raise FormatError(f"{path}: the recipe of the unfinished file is damaged: begin it anew")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -40,8 +40,6 @@ class TiffWriter:
     ----------
     snapshots : set of Key
         Tiles in the file that are not whole: a checkpoint wrote them as they were. They are partial tiles as well.
-    progress : callable, optional
-        Told the number of tiles of full resolution that were written.
 
     Notes
     -----
@@ -53,7 +51,6 @@ class TiffWriter:
         self.store, self.recipe = store, store.recipe
         self.partials = PartialTiles(store.recipe, store.part.path.parent)
         self.snapshots: set[Key] = set()
-        self.progress: Callable[[int], None] | None = None
         self._workers = workers
         self._ready: list[Key] = []  # whole tiles that wait, sealed, until there are enough for all workers
         self._enough = max(2 * workers.n if workers.n > 1 else 1, min(64, SMALL_BATCH // self.recipe.tile_nbytes))
@@ -152,14 +149,9 @@ class TiffWriter:
             self.partials.discard(keys)
             self.snapshots.difference_update(keys)
         self.store.put(level, piece.block, tasks)
-        self._report(level, len(tasks))
         if level + 1 < self.recipe.n_levels:
             half = Piece(self._half(piece.block), piece.planes, piece.y0 // 2, piece.x0 // 2)
             self.write_level(level + 1, half)
-
-    def _report(self, level: int, n_tiles: int) -> None:
-        if self.progress is not None and level == 0:
-            self.progress(n_tiles)
 
     # -- parts of tiles -----------------------------------------------------------------------------------------------
 
@@ -229,7 +221,6 @@ class TiffWriter:
         tasks = self.store.slab_tasks(slab, [(key, tile.slot, tile.rows, tile.cols) for key, tile in tiles])
         self.store.put(keys[0][0], as_block(slab), tasks)
         self.snapshots.difference_update(keys)
-        self._report(keys[0][0], len(keys))
 
     def _halved(self, key: Key) -> Piece:
         top, left, _, _ = self.place_of(key)

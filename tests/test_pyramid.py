@@ -121,11 +121,24 @@ def test_rows_longer_than_the_buffers(dtype, how):
     check(halve(padded[:, ::2], how), expected, how)
 
 
-def test_interleaved_samples():
-    block = np.random.default_rng(1).integers(0, 256, (37, 61, 3), np.uint8)
-    out = np.zeros((19, 31, 3), np.uint8)
-    halve(block.transpose(2, 0, 1), "mean", None, out.transpose(2, 0, 1))
-    np.testing.assert_array_equal(out.transpose(2, 0, 1), reference(block.transpose(2, 0, 1), "mean"))
+@pytest.mark.parametrize("samples", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("dtype", ["u1", "u2", "i2", "f4"])
+@pytest.mark.parametrize("shift", [0, 1])
+def test_interleaved_samples(samples, dtype, shift):
+    """Pixels of several samples, as colours are stored: a loop of its own, unless addresses are odd."""
+    rng = np.random.default_rng(1)
+    for rows, cols in ((37, 61), (4, 64), (1, 1), (1, 5), (5, 1)):
+        nbytes = 2 * rows * cols * samples * np.dtype(dtype).itemsize
+        block = np.zeros(nbytes + shift, np.uint8)[shift:].view(dtype).reshape(2, rows, cols, samples)
+        block[...] = numbers(rng, block.shape, dtype, few=False)
+        planes = block.transpose(0, 3, 1, 2)[:, :, np.newaxis]
+        expected = reference(planes, "mean")
+        out = np.zeros((2, (rows + 1) // 2, (cols + 1) // 2, samples), dtype)
+        halve(planes, "mean", None, out.transpose(0, 3, 1, 2)[:, :, np.newaxis])
+        check(out.transpose(0, 3, 1, 2)[:, :, np.newaxis], expected, "mean")
+        check(halve(planes, "max"), reference(planes, "max"), "max")
+        check(halve(planes, "mean"), expected, "mean")  # from pixels into planes
+        check(halve(planes[..., ::-1], "mean"), reference(planes[..., ::-1], "mean"), "mean")
 
 
 def test_a_source_that_stands_still():

@@ -12,7 +12,7 @@ from libc.string cimport memcpy
 
 from _tilecodec.atomic cimport fetch_add
 from _tilecodec.convert cimport F2, F8, U2, convert_strided, copy_strided, extent, strides
-from _tilecodec.pairs cimport MAXIMUM, MODE, NEAREST, find_reduce_rows, reduce_rows
+from _tilecodec.pairs cimport MAXIMUM, MODE, NEAREST, find_reduce_pixels, find_reduce_rows, reduce_pixels, reduce_rows
 
 METHODS = ("mean", "nearest", "mode", "max")
 
@@ -38,6 +38,7 @@ cdef struct halving:       # sizes in items, strides in bytes; axes T, C, Z, Y, 
     size_t item_size
     size_t work_size
     reduce_rows reduce
+    reduce_pixels reduce_all   # all samples of pixels at once, or NULL
     bint interleaved       # channels lie closer to each other than columns
     ptrdiff_t block_rows
     ptrdiff_t n_blocks     # of one (t, z)
@@ -95,6 +96,20 @@ cdef void make_row(const halving* h, uint8_t* dst, const uint8_t* src, ptrdiff_t
         x += n
 
 
+cdef void make_pixels(const halving* h, uint8_t* dst, const uint8_t* src, ptrdiff_t bottom_step) noexcept nogil:
+    """One row of all channels, which are samples side by side."""
+    cdef size_t samples = h.src_shape[1]
+    cdef ptrdiff_t pairs = h.src_shape[4] // 2
+    cdef ptrdiff_t size = h.item_size
+    cdef ptrdiff_t k
+    h.reduce_all(dst, src, src + bottom_step, pairs, samples)
+    if h.dst_shape[4] > pairs:
+        for k in range(<ptrdiff_t> samples):
+            part_of_row(
+                h, dst + pairs * h.dst_strides[4] + k * size, src + 2 * pairs * h.src_strides[4] + k * size,
+                bottom_step, 1, True)
+
+
 cdef block find_block(const halving* h, ptrdiff_t task) noexcept nogil:
     cdef block b
     cdef ptrdiff_t y = task % h.n_blocks * h.block_rows
@@ -109,17 +124,22 @@ cdef block find_block(const halving* h, ptrdiff_t task) noexcept nogil:
 cdef void make_block(const halving* h, ptrdiff_t task) noexcept nogil:
     """Row by row; channels inside, where they are interleaved, so that a line of the cache is used up at once."""
     cdef block b = find_block(h, task)
-    cdef ptrdiff_t channels = h.src_shape[1]
+    cdef ptrdiff_t channels = h.src_shape[1] if h.reduce_all == NULL else 1
     cdef ptrdiff_t rows = b.rows
     cdef bint at_edge = 2 * (task % h.n_blocks * h.block_rows + rows) > h.src_shape[3]
     cdef ptrdiff_t i, y, c, bottom_step
+    cdef const uint8_t* src
+    cdef uint8_t* dst
     for i in range(rows * channels):
         y = i // channels if h.interleaved else i % rows
         c = i % channels if h.interleaved else i // rows
         bottom_step = 0 if at_edge and y == rows - 1 else h.src_strides[3]
-        make_row(
-            h, b.dst + (c * h.dst_strides[1] + y * h.dst_strides[3]),
-            b.src + (c * h.src_strides[1] + 2 * y * h.src_strides[3]), bottom_step)
+        dst = b.dst + (c * h.dst_strides[1] + y * h.dst_strides[3])
+        src = b.src + (c * h.src_strides[1] + 2 * y * h.src_strides[3])
+        if h.reduce_all == NULL:
+            make_row(h, dst, src, bottom_step)
+        else:
+            make_pixels(h, dst, src, bottom_step)
 
 
 cdef void pick_block(const halving* h, ptrdiff_t task) noexcept nogil:
@@ -171,7 +191,7 @@ cdef int choose(halving* h, int how, int kind) except -1:
     """The loop for method and kind."""
     if not 0 <= how <= MAXIMUM:  # 0, as Cython makes MEAN <= how a comparison of unsigned numbers
         raise ValueError(f"method {how} is none of {METHODS}")
-    h.how = how
+    h.how, h.reduce_all = how, NULL
     if how == NEAREST:
         return 0
     if not 0 <= kind <= F8 or h.item_size != size_of(kind):
@@ -180,7 +200,19 @@ cdef int choose(halving* h, int how, int kind) except -1:
     h.work_kind = F8 if h.kind == F2 else h.kind
     h.work_size = size_of(h.work_kind)
     h.reduce = find_reduce_rows(how, h.work_kind)
+    if has_pixels(h.src_strides, h) and has_pixels(h.dst_strides, h) and <uintptr_t> h.dst % h.item_size == 0:
+        h.reduce_all = find_reduce_pixels(how, h.kind)
     return 0
+
+
+cdef bint has_pixels(const ptrdiff_t* steps, const halving* h) noexcept:
+    """Whether all channels of a pixel are a run of items, and a row is one of pixels; at addresses that fit."""
+    cdef ptrdiff_t size = h.item_size
+    cdef int axis
+    for axis in range(5):
+        if steps[axis] % size != 0:
+            return False
+    return steps[1] == size and steps[4] == h.src_shape[1] * size and <uintptr_t> h.src % size == 0
 
 
 def downsample_planes(src, dst, int how, int kind, int64_t[::1] counter not None, int64_t budget):

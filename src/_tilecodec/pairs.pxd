@@ -12,3 +12,9 @@ cdef enum method:
 ctypedef void (*reduce_rows)(uint8_t* dst, const uint8_t* top, const uint8_t* bottom, size_t n) noexcept nogil
 
 cdef reduce_rows find_reduce_rows(int how, int any_kind) noexcept nogil  # NULL: there is none
+
+# The same for pixels of several samples that lie side by side; n counts pixels of dst.
+ctypedef void (*reduce_pixels)(
+    uint8_t* dst, const uint8_t* top, const uint8_t* bottom, size_t n, size_t samples) noexcept nogil
+
+cdef reduce_pixels find_reduce_pixels(int how, int any_kind) noexcept nogil  # NULL: sample by sample

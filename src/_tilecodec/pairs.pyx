@@ -47,6 +47,31 @@ cdef void mean_short(
         )
 
 
+cdef inline void mean_each(
+    short_integer* dst, const short_integer* top, const short_integer* bottom, size_t n, size_t samples
+) noexcept nogil:
+    cdef size_t i, k, left, right
+    for i in range(n):
+        for k in range(samples):
+            left = 2 * i * samples + k
+            right = left + samples
+            dst[i * samples + k] = <short_integer> (
+                (<int32_t> top[left] + top[right] + bottom[left] + bottom[right] + 2) >> 2
+            )
+
+
+cdef void mean_pixels(
+    short_integer* dst, const short_integer* top, const short_integer* bottom, size_t n, size_t samples
+) noexcept nogil:
+    """Colours; a literal number of samples makes a loop that vectorises."""
+    if samples == 3:
+        mean_each(dst, top, bottom, n, 3)
+    elif samples == 4:
+        mean_each(dst, top, bottom, n, 4)
+    else:
+        mean_each(dst, top, bottom, n, samples)
+
+
 cdef void mean_long(long_integer* dst, const long_integer* top, const long_integer* bottom, size_t n) noexcept nogil:
     """Quotients and remainders by 4 apart, so that the sum never overflows and no wider type is needed."""
     cdef long_integer a, b, c, d
@@ -171,4 +196,13 @@ cdef reduce_rows find_reduce_rows(int how, int any_kind) noexcept nogil:
         return _find_mode(any_kind)
     if how == MAXIMUM:
         return _find_maximum(any_kind)
+    return NULL
+
+
+cdef reduce_pixels find_reduce_pixels(int how, int any_kind) noexcept nogil:
+    """Only for what colours are made of; others pay for the general way."""
+    if how == MEAN and any_kind == U1:
+        return <reduce_pixels> mean_pixels[uint8_t]
+    if how == MEAN and any_kind == U2:
+        return <reduce_pixels> mean_pixels[uint16_t]
     return NULL

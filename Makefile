@@ -28,7 +28,7 @@ SANITIZED_TESTS ?= -k "compress or deflate or lzw or packbits or convert or pred
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
-demo: install ## read a real image, show what bfio does with it (IMAGE=path for one of yours)
+demo: install ## convert a real image to a pyramidal OME-TIFF, read it back, compare (IMAGE=path for one of yours)
 	$(PIP) --no-deps --only-binary :all: scikit-image
 	$(BIN)/python tools/demo.py $(IMAGE)
 

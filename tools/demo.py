@@ -1,7 +1,9 @@
-"""Show what bfio does with a real image: ``python demo.py [IMAGE]``.
+"""The main job of bfio on a real image, from beginning to end: ``python demo.py [IMAGE]``.
 
-Without an image it takes a photograph of stained tissue that the scikit-image package ships, and writes it once as a
-tiled, compressed OME-TIFF with two pyramid levels. Everything goes to ``demo-output``.
+An image becomes a tiled OME-TIFF with a pyramid through ``bfio convert``; regions and all levels of it are read back
+and compared, pixel for pixel. Without an image, the demo takes the photograph of stained tissue that the scikit-image
+package ships, and lays it out 8 by 8 times, mirrored, to have the size of a part of a slide. Everything goes to
+``demo-output``.
 """
 
 import importlib.util
@@ -11,7 +13,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -20,6 +21,10 @@ import tifffile
 import bfio
 
 OUTPUT = Path("demo-output")
+COPIES = 8
+REGION = 256
+SMALL = 1 << 28
+"""Pixels of a plane that may be read as a whole."""
 
 
 def say(text: str) -> None:
@@ -27,21 +32,17 @@ def say(text: str) -> None:
 
 
 def sample() -> Path:
-    """Path of the tissue image as OME-TIFF, made if it is not there."""
-    path = OUTPUT / "tissue.ome.tif"
-    if path.exists():
-        return path
+    """The tissue as a plain TIFF in strips, such as a camera writes it."""
+    path = OUTPUT / "tissue.tif"
     package = importlib.util.find_spec("skimage")  # finds the folder, imports nothing
     if package is None or package.origin is None:
         raise SystemExit("no sample image here: install scikit-image, or name an image of yours (IMAGE=path)")
     png = Path(package.origin).parent / "data" / "ihc.png"
-    pixels = imagecodecs.png_decode(png.read_bytes())[..., :3]
-    options: dict[str, Any] = {"tile": (128, 128), "compression": "zlib", "predictor": True, "photometric": "rgb"}
-    with tifffile.TiffWriter(path, ome=True) as writer:
-        writer.write(pixels, subifds=2, metadata={"axes": "YXS", "Name": "tissue"}, **options)
-        for step in (2, 4):
-            writer.write(pixels[::step, ::step], subfiletype=1, **options)
-    say(f"wrote the sample image of scikit-image (immunohistochemistry, colon) as {path}")
+    photograph = imagecodecs.png_decode(png.read_bytes())[..., :3]
+    height, width = photograph.shape[:2]
+    pixels = np.pad(photograph, ((0, (COPIES - 1) * height), (0, (COPIES - 1) * width), (0, 0)), mode="symmetric")
+    tifffile.imwrite(path, pixels, photometric="rgb", rowsperstrip=16, resolution=(20000, 20000), resolutionunit=3)
+    say(f"the photograph of scikit-image (immunohistochemistry, colon), {COPIES} x {COPIES} times, is {path}")
     return path
 
 
@@ -62,37 +63,76 @@ def timed(what: str, read: Callable[[], np.ndarray]) -> np.ndarray:
 
 
 def show_reads(path: Path) -> None:
-    """Read the first plane, regions, another type, and every level."""
+    """Read the first plane, a region, another type, and every level."""
     with bfio.BioReader(path) as br:
         y, x = max(br.Y // 2 - 128, 0), max(br.X // 2 - 128, 0)
-        say("reading; each line: what, shape, type, time")
-        plane = timed("first plane, br[:, :, 0, :, 0]", lambda: br[:, :, 0, :, 0])
-        region = timed("its middle, 256 x 256 pixels", lambda: br[y : y + 256, x : x + 256, 0, :, 0])
-        timed("the same again (tiles are in the cache)", lambda: br[y : y + 256, x : x + 256, 0, :, 0])
-        floats = timed("as float32, converted while decoding", lambda: br.read(Z=0, T=0, dtype="float32"))
-        assert np.array_equal(region, plane[y : y + 256, x : x + 256]), "a region is not what the plane holds"
-        assert np.array_equal(floats, plane.astype("float32")), "conversion while decoding differs from astype"
-        print("the region and the converted plane agree with the whole plane, pixel for pixel")
+        say("reading the new file; each line: what, shape, type, time")
+        timed("first plane, br[:, :, 0, :, 0]", lambda: br[:, :, 0, :, 0])
+        timed("its middle, 256 x 256 pixels", lambda: br[y : y + REGION, x : x + REGION, 0, :, 0])
+        timed("the same again (tiles are in the cache)", lambda: br[y : y + REGION, x : x + REGION, 0, :, 0])
+        timed("as float32, converted while decoding", lambda: br.read(Z=0, T=0, dtype="float32"))
         levels = len(br.levels)
     for level in range(1, levels):
         with bfio.BioReader(path, level=level) as small:
             timed(f"pyramid level {level}", partial(small.read, Z=0, T=0))
 
 
-def write_thumbnail(path: Path) -> None:
+def compare_regions(source: Path, path: Path) -> None:
+    """Regions of all planes, all over the image, against the source."""
+    rng = np.random.default_rng(0)
+    with bfio.BioReader(source) as one, bfio.BioReader(path) as other:
+        sizes = (one.Y, one.X, one.Z, one.C, one.T)
+        assert sizes == (other.Y, other.X, other.Z, other.C, other.T), "the sizes differ"
+        for _ in range(100):
+            y, x, z, c, t = (int(rng.integers(size)) for size in sizes)
+            key = (slice(y, y + REGION), slice(x, x + REGION), z, c, t)
+            assert np.array_equal(one[key], other[key]), f"the region at {key} differs"
+        print(f"100 regions of {one.Z * one.C * one.T} planes are those of the source, pixel for pixel")
+
+
+def compare_levels(path: Path) -> None:
+    """Each level of the first plane against the mean of 2 x 2 pixels of the one before; the first by tifffile, too."""
     with bfio.BioReader(path) as br:
-        timed("thumbnail", br.thumbnail)
-    target = OUTPUT / "thumbnail.png"
-    run_bfio("thumbnail", path, target)
+        n_levels, is_rounded = len(br.levels), br.dtype.kind in "iu" and br.dtype.itemsize < 8
+        above = br.read(Z=0, C=[0], T=0)
+    first = tifffile.imread(path, key=0)
+    assert np.array_equal(first[..., 0] if first.ndim == 3 else first, above), "tifffile reads something else"
+    print("tifffile reads the same from the new file")
+    for level in range(1, n_levels if is_rounded else 1):
+        with bfio.BioReader(path, level=level) as small:
+            below = small.read(Z=0, C=[0], T=0)
+        assert np.array_equal(below, halved(above)), f"level {level} is not the mean of level {level - 1}"
+        above = below
+        print(f"level {level}: every pixel is the mean of those of level {level - 1}")
+
+
+def halved(pixels: np.ndarray) -> np.ndarray:
+    """The mean of 2 x 2 pixels, of fewer at the edges; halves are rounded up."""
+    (rows, cols), dtype = pixels.shape, pixels.dtype
+    total, count = np.zeros((2, -(-rows // 2), -(-cols // 2)), np.int64)
+    for part in (pixels[::2, ::2], pixels[::2, 1::2], pixels[1::2, ::2], pixels[1::2, 1::2]):
+        total[: part.shape[0], : part.shape[1]] += part
+        count[: part.shape[0], : part.shape[1]] += 1
+    return ((2 * total + count) // (2 * count)).astype(dtype)
 
 
 def main() -> None:
     OUTPUT.mkdir(exist_ok=True)
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else sample()
+    source = Path(sys.argv[1]) if len(sys.argv) > 1 else sample()
+    path = OUTPUT / f"{source.name.split('.')[0]}.ome.tif"
+    run_bfio("convert", source, path, "--force")
+    print(f"{source} has {source.stat().st_size:,} bytes, {path} with its levels {path.stat().st_size:,}")
     run_bfio("info", path)
-    show_reads(path)
-    write_thumbnail(path)
-    print(f"Done: bfio {bfio.__version__} read {path}; look at {OUTPUT / 'thumbnail.png'}.")
+    with bfio.BioReader(path) as br:
+        is_small = br.Y * br.X <= SMALL
+    if is_small:
+        show_reads(path)
+    say("is it right?")
+    compare_regions(source, path)
+    if is_small:
+        compare_levels(path)
+    run_bfio("thumbnail", path, OUTPUT / "thumbnail.png")
+    print(f"Done: bfio {bfio.__version__} converted {source}; look at {OUTPUT / 'thumbnail.png'}.")
 
 
 if __name__ == "__main__":

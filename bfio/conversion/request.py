@@ -15,6 +15,7 @@ from bfio.conversion.job import Job
 from bfio.conversion.memory import parse_memory
 from bfio.conversion.picture import Picture
 from bfio.errors import UsageError
+from bfio.limits import Limits
 from bfio.metadata import Series
 from bfio.options import parse_options
 from bfio.progress import checked_report
@@ -74,6 +75,7 @@ def convert(
     resume: bool = False,
     overwrite: bool = False,
     progress: Any = None,
+    limits: Limits | None = None,
     storage_options: dict[str, Any] | None = None,
 ) -> Report:
     """Convert an image, of any size, to a tiled OME-TIFF with a pyramid.
@@ -111,6 +113,8 @@ def convert(
         Replace `dst` if it is there.
     progress : bool or callable, optional
         True for a bar of tqdm, or a function that gets the number of finished tiles and of all tiles.
+    limits : Limits, optional
+        What the source may ask for.
     storage_options : dict, optional
         For fsspec, where `src` is a URL.
 
@@ -145,7 +149,7 @@ def convert(
     backend = writer_name(path)
     _refuse_source(src, path)
     target_path(dst, overwrite=overwrite)
-    with _opened(src, series, options.max_workers, storage_options) as reader:
+    with _opened(src, series, options.max_workers, limits=limits, storage_options=storage_options) as reader:
         picture = Picture(reader, channels=channels, z=z, t=t, crop=crop, dtype=dtype, rescale=rescale)
         job = Job(picture, path, backend, options, nbytes)
         skipped = job.run(report)
@@ -164,11 +168,11 @@ def _refuse_source(src: Source | BioReader, path: Path) -> None:
 
 
 def _opened(
-    src: Source | BioReader, series: int | None, max_workers: int, storage_options: dict[str, Any] | None
+    src: Source | BioReader, series: int | None, max_workers: int, **options: Any
 ) -> AbstractContextManager[BioReader]:
     """The reader of the source; one that was given is not closed."""
     if not isinstance(src, BioReader):
-        return BioReader(src, max_workers, series=series or 0, cache_bytes=0, storage_options=storage_options)
+        return BioReader(src, max_workers, series=series or 0, cache_bytes=0, **options)
     if series is not None and series != src._series_index:
         raise UsageError(f"series={series}, but the reader is of series {src._series_index}; pass the path instead")
     return nullcontext(src)

@@ -30,7 +30,8 @@ from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
 
 SOURCE = Path("src/_tilecodec")
-LINKED = ("compress", "decompress", "deflate_encoder", "image_deflate")  # the modules that touch foreign libraries
+# The modules that touch foreign libraries
+LINKED = ("compress", "decompress", "deflate_encoder", "image_deflate", "noisy_deflate")
 DEBUG = os.environ.get("BFIO_DEBUG_BUILD") == "1"
 STATIC = os.environ.get("BFIO_STATIC") == "1"
 SANITIZE = os.environ.get("BFIO_SANITIZE", "")

@@ -1,8 +1,8 @@
 """Deflate with a zlib header and checksum (RFC 1950 and 1951).
 
 Levels 1 to 3 are those of ISA-L where the build has it, else libdeflate's, as 0 and 4 to 12 are. Level -1 is what is
-fastest without a larger file, for each tile by itself: ``image_deflate``, or ISA-L where a sample of the tile hardly
-shrinks.
+fastest without a larger file, for each tile by itself: ``noisy_deflate`` where a sample holds no long copies,
+``image_deflate``, or ISA-L where a sample of the tile hardly shrinks.
 """
 
 from libc.stdint cimport uint8_t, uint32_t
@@ -33,6 +33,12 @@ from _tilecodec.libdeflate cimport (
     libdeflate_zlib_compress,
     libdeflate_zlib_compress_bound,
 )
+from _tilecodec.noisy_deflate cimport (
+    noisy_deflate,
+    noisy_deflate_init,
+    noisy_deflate_nbytes,
+    noisy_deflate_plan,
+)
 from _tilecodec.status cimport OK, TOO_LONG
 
 cdef enum:
@@ -40,6 +46,7 @@ cdef enum:
     ISAL_HIGHEST = 3
     HIGHEST = 12
     SMALL = 4096  # image_deflate gives the last bytes no copies, which costs small tiles too much
+    NOISY_LEAST = 1 << 18  # for smaller tiles noisy_deflate takes too long to fill its tables
     # What is sampled for level -1: one byte of so many, from the middle, but not more than SAMPLE_MOST
     SAMPLE_PART = 64
     SAMPLE_MOST = 1 << 15
@@ -57,6 +64,7 @@ cdef struct Encoder:
     uint8_t* isal_buffer
     uint32_t isal_buffer_nbytes
     void* image
+    void* noisy  # state of noisy_deflate
 
 
 cdef bint has_deflate_encoder() noexcept nogil:
@@ -73,7 +81,7 @@ cdef bint _wants_isal(int level) noexcept nogil:
 
 cdef bint _is_whole(const Encoder* e) noexcept nogil:
     """Whether all that it needs is there."""
-    if e.libdeflate == NULL or (e.level == DEFAULT and e.image == NULL):
+    if e.libdeflate == NULL or (e.level == DEFAULT and (e.image == NULL or e.noisy == NULL)):
         return False
     return not _wants_isal(e.level) or (e.isal != NULL and e.isal_buffer != NULL)
 
@@ -91,11 +99,14 @@ cdef void* deflate_encoder_new(int level) noexcept nogil:
         encoder.isal = <isal_zstream*> calloc(1, sizeof(isal_zstream))
     if level == DEFAULT:
         encoder.image = malloc(image_deflate_nbytes())
+        encoder.noisy = malloc(noisy_deflate_nbytes())
     if not _is_whole(encoder):
         deflate_encoder_free(encoder)
         return NULL
     if encoder.image != NULL:
         image_deflate_init(encoder.image)
+    if encoder.noisy != NULL:
+        noisy_deflate_init(encoder.noisy)
     return encoder
 
 
@@ -108,6 +119,7 @@ cdef void deflate_encoder_free(void* encoder) noexcept nogil:
     free(e.isal)
     free(e.isal_buffer)
     free(e.image)
+    free(e.noisy)
     free(e)
 
 
@@ -166,7 +178,12 @@ cdef int deflate_encode(
 ) noexcept nogil:
     """Compress into ``dst``; TOO_LONG where it does not fit. ``row_nbytes`` is a hint for level -1, or 0."""
     cdef Encoder* e = <Encoder*> encoder
+    cdef size_t bound = deflate_bound(src_nbytes)
     cdef int level, status
+    if e.level == DEFAULT and NOISY_LEAST <= src_nbytes <= MOST and noisy_deflate_plan(src, src_nbytes, e.noisy):
+        status = noisy_deflate(src, src_nbytes, dst, min(dst_room, bound), written, e.noisy)
+        if status == OK or dst_room < bound:
+            return status
     if src_nbytes <= MOST and (e.level != DEFAULT or src_nbytes >= SMALL):
         level = _isal_level(e, src, src_nbytes, dst, dst_room)
         if level < 0:
@@ -175,7 +192,7 @@ cdef int deflate_encode(
             return _isal_encode(e, level, src, src_nbytes, dst, dst_room, written)
         if e.level == DEFAULT:
             status = image_deflate(src, src_nbytes, row_nbytes, dst, dst_room, written, e.image)
-            if status == OK or dst_room < deflate_bound(src_nbytes):
+            if status == OK or dst_room < bound:
                 return status
             # noise that got longer: libdeflate stores it
     written[0] = libdeflate_zlib_compress(e.libdeflate, src, src_nbytes, dst, dst_room)

@@ -1,0 +1,1 @@
+# No doors: deflate is reached through `_tilecodec.compress`.

@@ -109,6 +109,16 @@ def test_each_tile_of_the_source_is_decoded_once(tmp_path, target, monkeypatch, 
     assert len(reads) > 3 and sorted(strips) == sorted(set(strips))
 
 
+def test_a_file_object_and_limits(tmp_path, target):
+    pixels = picture(101, 150)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, compression="zlib", rowsperstrip=10)
+    with open(tmp_path / "a.tif", "rb") as file:
+        np.testing.assert_array_equal(target(file).image[0, 0, 0], pixels)
+        assert not file.closed
+    with pytest.raises(bfio.LimitError):
+        target(tmp_path / "a.tif", limits=bfio.Limits(tile_nbytes=100), overwrite=True)
+
+
 def test_squares_in_little_memory(tmp_path, target):
     pixels = picture(1, 200, 20000)
     tifffile.imwrite(tmp_path / "a.tif", pixels, tile=(64, 64))

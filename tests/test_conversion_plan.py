@@ -109,6 +109,10 @@ def test_compressed_strips_as_tall_as_the_image_are_read_once():
     assert plan(tall, enough, 2).need <= enough
 
 
+def test_what_is_fetched_of_a_remote_source_is_counted():
+    assert plan(geometry(is_local=False), 512 * MB, 2).need > plan(geometry(), 512 * MB, 2).need + 30 * MB
+
+
 def test_compressed_strips_are_never_cut_into_squares_while_bands_fit():
     strips = geometry(src_tile=(100, 7000))
     assert plan(strips, 512 * MB, 2).overlapped

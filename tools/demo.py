@@ -113,7 +113,8 @@ def halved(pixels: np.ndarray) -> np.ndarray:
     for part in (pixels[::2, ::2], pixels[::2, 1::2], pixels[1::2, ::2], pixels[1::2, 1::2]):
         total[: part.shape[0], : part.shape[1]] += part
         count[: part.shape[0], : part.shape[1]] += 1
-    return ((2 * total + count) // (2 * count)).astype(dtype)
+    means: np.ndarray = (2 * total + count) // (2 * count)
+    return means.astype(dtype)
 
 
 def main() -> None:

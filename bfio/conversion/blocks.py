@@ -20,6 +20,8 @@ __all__ = ["Block", "Geometry", "Plan", "plan"]
 GOAL_NBYTES = 32 << 20
 """Size that a block should have: large enough to keep the workers busy, small enough to overlap with the next."""
 TILES_PER_WORKER = 4
+FETCH_NBYTES = 64 << 20
+"""Encoded bytes of a remote source that a reader holds at once."""
 SLOTS_PER_WORKER = 3
 """Tiles that a writer holds for each worker while they are encoded and wait for their turn."""
 
@@ -62,6 +64,8 @@ class Geometry:
         Row and column of the source that become the target's first ones.
     src_size : (int, int)
         Rows and columns of the source.
+    is_local : bool
+        Whether the source is a file of this machine; of others, encoded bytes of many tiles are fetched at once.
     """
 
     size_t: int
@@ -77,6 +81,7 @@ class Geometry:
     src_pixel_nbytes: int
     src_origin: tuple[int, int]
     src_size: tuple[int, int]
+    is_local: bool = True
 
     @property
     def pixel_nbytes(self) -> int:
@@ -236,10 +241,11 @@ def _planned(g: Geometry, planes: int, rows: int, cols: int, overlapped: bool, w
 
 
 def _decoding(g: Geometry, n_pixels: int, workers: int) -> int:
-    """Of each worker one tile of the source, encoded and decoded."""
+    """Of each worker one tile of the source, encoded and decoded; and what is fetched of remote ones."""
     rows, cols = (min(tile, size) for tile, size in zip(g.src_tile, g.src_size, strict=True))
     at_once = min(workers, -(-n_pixels // (rows * cols)))
-    return at_once * 2 * rows * cols * g.src_pixel_nbytes
+    fetched = 0 if g.is_local else min(FETCH_NBYTES, n_pixels * g.src_pixel_nbytes)
+    return at_once * 2 * rows * cols * g.src_pixel_nbytes + fetched
 
 
 def _pyramid(g: Geometry, planes: int, rows: int, cols: int) -> int:

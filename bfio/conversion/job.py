@@ -147,4 +147,5 @@ def _geometry(picture: Picture, options: WriteOptions) -> Geometry:
         src_pixel_nbytes=picture.src_pixel_nbytes,
         src_origin=picture.origin,
         src_size=picture.src_size,
+        is_local=picture.is_local,
     )

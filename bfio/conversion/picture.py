@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import operator
+import os
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from bfio import omexml
+from bfio.byteio import is_url
 from bfio.conversion.blocks import Block
 from bfio.errors import BfioError, UsageError
 from bfio.metadata import Channel, Length, Series
@@ -119,6 +121,12 @@ class Picture:
     def src_size(self) -> tuple[int, int]:
         """Rows and columns of the source."""
         return self._reader.Y, self._reader.X
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the source is a file of this machine."""
+        source = self._reader._file_path
+        return isinstance(source, (str, os.PathLike)) and not is_url(os.fspath(source))
 
     def metadata(self) -> tuple[str | None, int, Picked]:
         """OME-XML of the source, if any; the number of this image there; which of its planes are taken."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from bfio.errors import BfioError, FormatError
 from bfio.tiff.writing.extents import Extent, Extents
 from bfio.tiff.writing.partfile import PartFile
+from bfio.tiff.writing.pieces import over
 from bfio.tiff.writing.state import Field, read_field, write_field
 from bfio.tiff.writing.store import TileStore
 from bfio.tiff.writing.tables import Key
@@ -44,18 +45,18 @@ def make_checkpoint(writer: TiffWriter) -> None:
     store, part = writer.store, writer.store.part
     rest = writer.settle()
     places = {key: _append_snapshot(writer, key) for key in rest}
+    with part.exclusive():
+        end = part.size()  # what other processes append while this one synchronises lies behind it
     part.sync()
+    _release_former(store, places)
     blob = _packed(writer, places, store.extents.holes_after_checkpoint())
     at = part.append(blob)
     part.sync()
     write_field(part.fd, Field.BLOB, at, len(blob))
     part.sync()
     for key, place in places.items():
-        if store.tables.get(key)[1]:
-            store.extents.release(store.tables.get(key))
         store.tables.set(part, key, *place)
     writer.snapshots.update(places)
-    end = part.size()
     write_field(part.fd, Field.CHECKPOINT, end, boot_mark())
     part.sync()
     store.extents.made_checkpoint(end)
@@ -63,13 +64,21 @@ def make_checkpoint(writer: TiffWriter) -> None:
 
 def _append_snapshot(writer: TiffWriter, key: Key) -> Extent:
     """Write a tile as it is at the moment, zeros where nothing is yet, and not yet its entries."""
-    writer.partials.seal([key])
+    writer.seal(key)
     try:
         writer.clear_rest(key)
         data = writer.store.encoded(writer.partials.slab, key, writer.partials[key])
     finally:
         writer.partials.unseal([key])
-    return writer.store.part.append(data), len(data)
+    return writer.store.append(key, data)
+
+
+def _release_former(store: TileStore, keys: Iterable[Key]) -> None:
+    """Let go of what the former checkpoint wrote for itself; it is listed as free in the note of the next one."""
+    former = read_field(store.part.fd, Field.BLOB, str(store.part.path))
+    for extent in (former, *(store.tables.get(key) for key in keys)):
+        if extent[1]:
+            store.extents.release(extent)
 
 
 def _packed(writer: TiffWriter, places: dict[Key, Extent], holes: Sequence[Extent]) -> bytes:
@@ -89,8 +98,12 @@ def restore(writer: TiffWriter) -> None:
         The note of the last checkpoint is damaged.
     """
     store, part = writer.store, writer.store.part
-    store.tables.load(part)
     checkpoint, boot = read_field(part.fd, Field.CHECKPOINT, str(part.path))
+    is_doubtful = not boot or boot != boot_mark()
+    if is_doubtful and not checkpoint:  # nothing of it is certain
+        store.begin()
+        return
+    store.load()
     offset, nbytes = read_field(part.fd, Field.BLOB, str(part.path))
     blob = _unpacked(part, offset, nbytes)
     holes = [(int(start), int(size)) for start, size in blob["holes"]]
@@ -99,8 +112,9 @@ def restore(writer: TiffWriter) -> None:
     for key, place, _ in tiles:
         if store.tables.get(key) != tuple(place):
             store.tables.set(part, key, *place)
-    if not boot or boot != boot_mark():
+    if is_doubtful:
         _drop_doubtful(store, {key for key, _, _ in tiles})
+    store.extents.occupy(store.tables.within(checkpoint))
     for key, _, covered in tiles:
         _restore_partial(writer, key, covered)
 
@@ -121,26 +135,31 @@ def _unpacked(part: PartFile, offset: int, nbytes: int) -> dict[str, Any]:
 
 
 def _drop_doubtful(store: TileStore, sure: set[Key]) -> None:
-    """Make tiles missing that are younger than the checkpoint and can not be decoded.
+    """Make tiles missing that may not be what was written, once only what was synchronised is certain.
 
-    Uncompressed tiles always decode, so the younger ones are dropped unseen.
+    Those are tiles that are younger than the checkpoint, unless a checksum says that they are right; those that can
+    not be decoded, since of their two entries one may be older than the other; and in the lower levels all of which
+    a source is not as it was at the checkpoint.
     """
     reader = store.reader()
+    changed = np.zeros_like(store.tables.missing(0))
     try:
         for level in range(store.recipe.n_levels):
+            outdated = over(changed, store.recipe.tiles(level - 1)) if level else changed
+            changed = outdated | store.tables.missing(level)
             for plane, tile in np.argwhere(~store.tables.missing(level)).tolist():
                 key = (level, plane, tile)
-                if key in sure or not store.extents.is_fresh(store.tables.get(key)):
-                    continue
-                if not _decodes(store, reader, key):
+                fresh = store.extents.is_fresh(store.tables.get(key))
+                changed[plane, tile] |= fresh or key in sure
+                believed = store.verifiable or not fresh
+                if key not in sure and (outdated[plane, tile] or not believed or not _decodes(store, reader, key)):
                     store.tables.drop(store.part, [key])
+                    changed[plane, tile] = True
     finally:
         reader.close()
 
 
 def _decodes(store: TileStore, reader: Any, key: Key) -> bool:
-    if not store.verifiable:
-        return False
     level, plane, tile = key
     grid = store.recipe.tiles(level)
     row, col = divmod(tile, grid.tiles_across)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from collections import deque
 from collections.abc import Iterable
 
 __all__ = ["Extent", "Extents"]
@@ -55,6 +56,30 @@ class Extents:
         if offset >= self.checkpoint:
             return True
         return any(start <= offset and offset + nbytes <= start + size for start, size in self._listed)
+
+    def occupy(self, extents: Iterable[Extent]) -> None:
+        """Take out of the holes what is in use: tiles that were put there after the checkpoint that lists the holes.
+
+        Parameters
+        ----------
+        extents : iterable of Extent
+            In the order of the file.
+        """
+        used = deque(extents)
+        free: list[Extent] = []
+        for hole, size in self._free:
+            start, stop = hole, hole + size
+            while used and used[0][0] < stop:
+                offset, nbytes = used[0]
+                if offset > start:
+                    free.append((start, offset - start))
+                start = max(start, offset + nbytes)
+                if start > stop:
+                    break  # it reaches into the next hole, as far as its entries can be trusted
+                used.popleft()
+            if start < stop:
+                free.append((start, stop - start))
+        self._free = free
 
     def _add(self, extent: Extent) -> None:
         offset, nbytes = extent

@@ -11,7 +11,8 @@ from bfio._parallel import Workers
 from bfio.errors import TileWriteError
 from bfio.pyramid import halve
 from bfio.tiff.reader import TiffReader
-from bfio.tiff.writing.pieces import Piece
+from bfio.tiff.writing.pieces import Piece, over
+from bfio.tiff.writing.state import Field, write_field
 from bfio.tiff.writing.store import TileStore
 from bfio.tiff.writing.writer import TiffWriter
 
@@ -41,7 +42,8 @@ def finish(writer: TiffWriter, workers: Workers, *, fill_missing: bool) -> None:
     store = writer.store
     rest = writer.settle()
     _check_missing(writer, len(rest), fill_missing)
-    for key in writer.partials.seal(rest):
+    for key in rest:  # one by one: not all of them have room in memory
+        writer.seal(key)
         writer.clear_rest(key)
         writer.put_sealed([key])
         writer.partials.release([key])
@@ -78,24 +80,12 @@ def _make_level(store: TileStore, level: int, workers: Workers) -> None:
         return
     reader = store.reader(workers.n)
     try:
-        for plane in np.flatnonzero(missing.any(axis=1)).tolist():
-            wanted = missing[plane] & _has_source(store, level, plane)
-            for first, stop in _runs(wanted, store.recipe.tiles(level).tiles_across):
+        wanted = missing & over(~store.tables.missing(level - 1), store.recipe.tiles(level - 1))
+        for plane in np.flatnonzero(wanted.any(axis=1)).tolist():
+            for first, stop in _runs(wanted[plane], store.recipe.tiles(level).tiles_across):
                 _make_run(store, reader, level, plane, first, stop, workers)
     finally:
         reader.close()
-
-
-def _has_source(store: TileStore, level: int, plane: int) -> np.ndarray:
-    """Which tiles of a level have a tile above them, shape (n_tiles,)."""
-    above, grid = store.recipe.tiles(level - 1), store.recipe.tiles(level)
-    there = ~store.tables.missing(level - 1)[plane].reshape(above.tiles_down, above.tiles_across)
-    found = np.zeros((grid.tiles_down, grid.tiles_across), bool)
-    for y in range(2):
-        for x in range(2):
-            part = there[y::2, x::2]
-            found[: part.shape[0], : part.shape[1]] |= part
-    return found.ravel()
 
 
 def _runs(wanted: np.ndarray, tiles_across: int) -> Iterator[tuple[int, int]]:
@@ -131,6 +121,7 @@ def _fill(store: TileStore) -> None:
         return
     data = store.fill_tile()
     offset = store.part.append(data)
+    write_field(store.part.fd, Field.FILL, offset, len(data))  # should the file not be finished, they are missing
     for level in levels:
         missing = store.tables.missing(level)
         store.tables.offsets[level][missing] = offset

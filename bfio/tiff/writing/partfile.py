@@ -22,6 +22,8 @@ __all__ = ["PartFile"]
 if sys.platform != "win32":
     import fcntl
 
+COORDINATOR_BYTE, GUESTS_BYTE = 1 << 61, (1 << 61) + 1
+"""Bytes that are locked and never written: of the one that finishes the file, of all that attached to it."""
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
@@ -78,19 +80,36 @@ class PartFile:
         UsageError
             Another process is writing it.
         """
+        if not self._lock_byte("F_WRLCK", COORDINATOR_BYTE):
+            raise UsageError(
+                f"{self.path} is being written at this moment; wait for its writer to close, "
+                "or write from other processes with BioWriter.attach"
+            )
+
+    def join(self) -> None:
+        """Be a guest, who writes beside the coordinator, until the descriptor closes."""
+        self._lock_byte("F_RDLCK", GUESTS_BYTE)
+
+    def has_guests(self) -> bool:
+        """Whether other processes that joined are still at work."""
+        is_free = self._lock_byte("F_WRLCK", GUESTS_BYTE)
+        self._lock_byte("F_UNLCK", GUESTS_BYTE)
+        return not is_free
+
+    def _lock_byte(self, kind: str, position: int) -> bool:
+        """Lock a byte far behind the file, of which other processes and descriptors know; False if one of them has it.
+
+        It is a lock of the open file description: one of the process would end as soon as any other descriptor of
+        the file is closed, by a reader for instance. Where there is none, all is allowed.
+        """
         if not hasattr(sys.modules.get("fcntl"), "F_OFD_SETLK"):
-            return
-        # An open-file-description lock on a byte far behind the file: a lock of the process would end as soon as
-        # any other descriptor of the file is closed, by a reader for instance.
-        request = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 1 << 61, 1, 0)
+            return True
+        request = struct.pack("hhqqi4x", getattr(fcntl, kind), os.SEEK_SET, position, 1, 0)
         try:
             fcntl.fcntl(self.fd, fcntl.F_OFD_SETLK, request)
         except OSError as error:
-            if error.errno in (errno.EACCES, errno.EAGAIN):
-                raise UsageError(
-                    f"{self.path} is being written at this moment; wait for its writer to close, "
-                    "or write from other processes with BioWriter.attach"
-                ) from None
+            return error.errno not in (errno.EACCES, errno.EAGAIN)
+        return True
 
     def pread(self, nbytes: int, position: int) -> bytes:
         """Up to `nbytes` bytes."""
@@ -102,7 +121,9 @@ class PartFile:
 
     def append(self, data: bytes | memoryview) -> int:
         """Write `data` behind all others; its position."""
-        status, error, offset = _kernels.append_bytes(self.fd, self.end, self.shared, data, self.limit)
+        status, error = 0, errno.EAGAIN
+        while not status and error == errno.EAGAIN:  # another process or thread has the lock
+            status, error, offset = _kernels.append_bytes(self.fd, self.end, self.shared, data, self.limit)
         if status:
             reason = os.strerror(error) if error else _kernels.reason(status)
             raise OSError(error or errno.EFBIG, reason, str(self.path))

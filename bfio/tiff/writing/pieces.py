@@ -10,7 +10,7 @@ import numpy as np
 from bfio.tiff.writing.coverage import Rect
 from bfio.tiling import Grid
 
-__all__ = ["Piece", "border_tiles", "inner_tiles", "split"]
+__all__ = ["Piece", "border_tiles", "inner_tiles", "over", "split"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +107,14 @@ def border_tiles(rect: Rect, inner: Rect | None, grid: Grid) -> Iterator[tuple[i
             if inside and inner is not None and inner[2] <= left < inner[3]:
                 continue
             yield row * grid.tiles_across + col, (max(y0, top), min(y1, bottom), max(x0, left), min(x1, right))
+
+
+def over(flags: np.ndarray, grid: Grid) -> np.ndarray:
+    """Tiles of the next lower level that are made of a flagged tile of this one, both bool (n_planes, n_tiles)."""
+    fine = flags.reshape(len(flags), grid.tiles_down, grid.tiles_across)
+    found = np.zeros((len(flags), -(-grid.tiles_down // 2), -(-grid.tiles_across // 2)), bool)
+    for y in range(2):
+        for x in range(2):
+            part = fine[:, y::2, x::2]
+            found[:, : part.shape[1], : part.shape[2]] |= part
+    return found.reshape(len(flags), -1)

@@ -20,7 +20,7 @@ from bfio.tiff.writing.gate import Gate
 from bfio.tiff.writing.missing import Region, missing_regions
 from bfio.tiff.writing.partfile import PartFile
 from bfio.tiff.writing.recipe import Recipe
-from bfio.tiff.writing.state import Field, read_field, read_state, wipe, write_field
+from bfio.tiff.writing.state import Field, is_unfinished, read_field, read_state, wipe, write_field
 from bfio.tiff.writing.store import TileStore
 from bfio.tiff.writing.tables import Tables
 from bfio.tiff.writing.writer import TiffWriter
@@ -82,6 +82,8 @@ class WriteSession:
         """Make a checkpoint: everything that was written until now outlives a crash."""
         with self._gate.alone(), self._watch():
             if self._coordinator:
+                if not self._writer.store.alone:
+                    self._writer.store.tables.load(self._part)
                 make_checkpoint(self._writer)
             else:
                 self._writer.write_ready()
@@ -117,13 +119,15 @@ class WriteSession:
             Whether pixels that nobody wrote become 0 (with a warning in the log) or are an error. By default they are
             an error if other processes took part: one of them may have died.
         """
+        if not self._part.is_ours():
+            self._part.close()
+            return
         with self._gate.alone():
-            if self._closed or not self._part.is_ours():
-                self.abandon()
+            if self._closed:
                 return
             if self._failure is not None:
                 failure = self._failure
-                self.abandon()
+                self._release()
                 raise UsageError(
                     f"{self.path} is not finished, since an earlier write failed ({failure}); "
                     "go on with it with resume=True, or write it anew"
@@ -135,7 +139,7 @@ class WriteSession:
                     self._writer.write_ready()
                     self._part.sync()
             finally:
-                self.abandon()
+                self._release()
 
     def _finish(self, fill_missing: bool | None) -> None:
         self._look_for_others()
@@ -151,13 +155,19 @@ class WriteSession:
         self._part.publish()
 
     def abandon(self) -> None:
-        """Close without finishing: the unfinished file stays as it is."""
+        """Close without finishing, once no thread writes any more: the unfinished file stays as it is."""
+        if not self._part.is_ours():
+            self._part.close()
+            return
+        with self._gate.alone():
+            self._release()
+
+    def _release(self) -> None:
         if self._closed:
             return
         self._closed = True
-        if self._part.is_ours():
-            self._writer.partials.close()
-            self._workers.close()
+        self._writer.partials.close()
+        self._workers.close()
         self._part.close()
 
     def _check_usable(self) -> None:
@@ -174,8 +184,13 @@ class WriteSession:
             ) from self._failure
 
     def _look_for_others(self) -> None:
-        """Notice that another process has attached."""
+        """Notice that another process has attached, or has finished the file."""
         store = self._writer.store
+        if not (self._coordinator or is_unfinished(self._part.fd)):
+            raise UsageError(
+                f"{self._part.target.name} was finished by the process that began it; "
+                "that one must close last, when all others are done"
+            )
         if store.alone and read_field(self._part.fd, Field.ATTACHMENTS, str(self.path))[0]:
             store.alone = False
 
@@ -188,7 +203,7 @@ def create(target: Path, recipe: Recipe, workers: Workers) -> WriteSession:
         part.claim()
         part.pwrite(front.data, 0)
         part.end[0] = len(front.data)
-        write_field(part.fd, Field.CHECKPOINT, len(front.data), boot_mark())
+        write_field(part.fd, Field.CHECKPOINT, 0, boot_mark())
         return WriteSession(part, recipe, front, workers, coordinator=True)
     except BaseException:
         part.close()
@@ -221,7 +236,8 @@ def resume(target: Path, recipe: Recipe | None, workers: Workers) -> WriteSessio
         if recipe is not None:
             _check_same(found, recipe, part.path)
         session = WriteSession(part, found, build_front(found), workers, coordinator=True)
-        write_field(part.fd, Field.ATTACHMENTS, 0)
+        if not part.has_guests():
+            write_field(part.fd, Field.ATTACHMENTS, 0)
         restore(session.writer)
         write_field(part.fd, Field.CHECKPOINT, session.writer.store.extents.checkpoint, boot_mark())
         return session
@@ -249,6 +265,7 @@ def attach(target: Path, workers: Workers) -> WriteSession:
         if not part.shared:
             raise UsageError(f"{part.path} is on a file system without locks; only one process can write there")
         recipe, _ = read_state(part.fd, str(part.path))
+        part.join()
         with part.exclusive():
             n_attached, _ = read_field(part.fd, Field.ATTACHMENTS, str(part.path))
             write_field(part.fd, Field.ATTACHMENTS, n_attached + 1)

@@ -49,6 +49,11 @@ class Field(IntEnum):
     """Number of processes that ever attached, and 0."""
     BLOB = 2
     """Offset and bytes of whatever the writer put aside, such as partial tiles; (0, 0): nothing."""
+    FILL = 3
+    """Offset and bytes of the tile that stands for all missing ones; (0, 0) until the file is being finished."""
+    OLD_COUNT = 4
+    OLD_OFFSET = 5
+    """Position of an entry of the tile that is just being replaced, and what it was."""
 
 
 FIELDS_NBYTES = len(Field) * FIELD.size

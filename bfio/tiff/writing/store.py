@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from bfio.selection import Box
 from bfio.tiff.reader import TiffReader
 from bfio.tiff.writing.coverage import Coverage
 from bfio.tiff.writing.encode import TileEncoder
-from bfio.tiff.writing.extents import Extents
+from bfio.tiff.writing.extents import Extent, Extents
 from bfio.tiff.writing.foreign import is_foreign
 from bfio.tiff.writing.foreign_encode import ForeignEncoder
 from bfio.tiff.writing.front import Front
@@ -25,6 +27,7 @@ from bfio.tiff.writing.partfile import PartFile
 from bfio.tiff.writing.partial import PartialTile
 from bfio.tiff.writing.pieces import Piece
 from bfio.tiff.writing.recipe import Recipe
+from bfio.tiff.writing.state import Field, read_field, write_field
 from bfio.tiff.writing.tables import Key, Tables
 
 __all__ = ["TileStore"]
@@ -50,8 +53,27 @@ class TileStore:
         self.alone = True
         self._front = front
         self._lock = threading.Lock()
+        self._idle = threading.Condition()
+        self._busy = [np.zeros(table.shape, bool) for table in tables.offsets]
         self._kernel = None if is_foreign(recipe) else TileEncoder(recipe, workers, part.path)
         self._encoder = self._kernel or ForeignEncoder(recipe, workers)
+
+    # -- the file it finds ------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Forget all that is in the file."""
+        os.ftruncate(self.part.fd, 0)
+        self.part.pwrite(self._front.data, 0)
+        self.part.end[0] = len(self._front.data)
+
+    def load(self) -> None:
+        """Learn what is in the file. What was declared missing for a file that was then not finished, is so again."""
+        self.tables.repair(self.part)
+        self.tables.load(self.part)
+        fill = read_field(self.part.fd, Field.FILL, str(self.part.path))
+        if fill[1] and self.tables.forget(fill):
+            self.tables.store(self.part)
+        write_field(self.part.fd, Field.FILL, 0, 0)
 
     # -- tasks --------------------------------------------------------------------------------------------------------
 
@@ -98,11 +120,14 @@ class TileStore:
             Names the first tile that could not be written.
         """
         planes, tiles = tasks["plane"].astype(np.intp), tasks["tile"].astype(np.intp)
+        with self._claimed(level, planes, tiles):
+            self._put(level, block, tasks, planes, tiles)
+
+    def _put(self, level: int, block: np.ndarray, tasks: np.ndarray, planes: np.ndarray, tiles: np.ndarray) -> None:
         if not self.alone:
             self._refresh(level, planes, tiles)
         known = self.tables.byte_counts[level][planes, tiles] > 0
-        for plane, tile in zip(planes[known].tolist(), tiles[known].tolist(), strict=True):
-            self.tables.drop(self.part, self._above((level, plane, tile)))  # made from what goes now
+        self._drop_above(level, planes, tiles, known)
         if self._kernel is None or known.all():
             self._put_each(level, block, tasks)
             return
@@ -115,22 +140,49 @@ class TileStore:
         )
         self.tables.note(level, planes, tiles, offsets, nbytes)
 
+    @contextmanager
+    def _claimed(self, level: int, planes: np.ndarray, tiles: np.ndarray) -> Iterator[None]:
+        """Keep other threads from writing the same tiles at once: their entries would mix."""
+        busy = self._busy[level]
+        with self._idle:
+            self._idle.wait_for(lambda: not busy[planes, tiles].any())
+            busy[planes, tiles] = True
+        try:
+            yield
+        finally:
+            with self._idle:
+                busy[planes, tiles] = False
+                self._idle.notify_all()
+
+    def drop(self, key: Key) -> None:
+        """Make a tile missing, of which the pixels are no longer right."""
+        level, plane, tile = key
+        if self.tables.get(key)[1]:
+            with self._claimed(level, np.array([plane]), np.array([tile])):
+                self.tables.drop(self.part, [key])
+
     def _refresh(self, level: int, planes: np.ndarray, tiles: np.ndarray) -> None:
         """Learn what other processes have written of these tiles."""
         for plane in np.unique(planes).tolist():
             mine = tiles[planes == plane]
             self.tables.refresh(self.part, level, plane, int(mine.min()), int(mine.max()) + 1)
 
-    def _above(self, key: Key) -> Iterator[Key]:
-        """The tiles of lower resolution that a tile is part of."""
-        level, plane, tile = key
-        row, col = divmod(tile, self.recipe.tiles(level).tiles_across)
-        for higher in range(level + 1, self.recipe.n_levels):
-            row, col = row // 2, col // 2
-            above = row * self.recipe.tiles(higher).tiles_across + col
+    def _drop_above(self, level: int, planes: np.ndarray, tiles: np.ndarray, known: np.ndarray) -> None:
+        """Make the tiles of lower resolution missing that were made from older pixels of these tiles.
+
+        That of a tile that is not in the file may be one of them: some of the tiles above it were since written anew.
+        """
+        if not self.alone:
+            planes, tiles = planes[known], tiles[known]
+        rows, cols = np.divmod(tiles, self.recipe.tiles(level).tiles_across)
+        for lower in range(level + 1, self.recipe.n_levels):
+            rows, cols = rows // 2, cols // 2
+            below = rows * self.recipe.tiles(lower).tiles_across + cols
             if not self.alone:
-                self.tables.refresh(self.part, higher, plane, above, above + 1)
-            yield higher, plane, above
+                self._refresh(lower, planes, below)
+            there = self.tables.byte_counts[lower][planes, below] > 0
+            for plane, tile in sorted(set(zip(planes[there].tolist(), below[there].tolist(), strict=True))):
+                self.drop((lower, plane, tile))
 
     def _put_each(self, level: int, block: np.ndarray, tasks: np.ndarray) -> None:
         """One tile after the other, encoded by several threads: for codecs without a kernel, and to replace tiles."""
@@ -138,11 +190,31 @@ class TileStore:
             key = (level, int(tasks["plane"][index]), int(tasks["tile"][index]))
             self.place(key, data)
 
+    def append(self, key: Key, data: bytes) -> Extent:
+        """Write the encoded bytes of a tile where there is room, and not yet its entries."""
+        with self.naming(key), self._lock:
+            return self._append(data)
+
+    def _append(self, data: bytes | memoryview) -> Extent:
+        offset = self.extents.take(len(data))
+        if offset is None:
+            offset = self.part.append(data)
+        else:
+            self.part.pwrite(data, offset)
+        return offset, len(data)
+
     def place(self, key: Key, data: bytes | memoryview) -> None:
         """Write the encoded bytes of a tile, in place of those it may have had."""
+        with self.naming(key), self._lock:
+            self._place(key, data)
+
+    @contextmanager
+    def naming(self, key: Key) -> Iterator[None]:
+        """Let an error of the system name the tile."""
         try:
-            with self._lock:
-                self._place(key, data)
+            yield
+        except TileWriteError:
+            raise
         except OSError as error:
             _, plane, tile = key
             reason = error.strerror or str(error)
@@ -158,12 +230,10 @@ class TileStore:
             self.tables.set(self.part, key, 0, 0)
             self.extents.release(old)
             old = (0, 0)
-        offset = self.extents.take(len(data))
-        if offset is None:
-            offset = self.part.append(data)
-        else:
-            self.part.pwrite(data, offset)
-        self.tables.set(self.part, key, offset, len(data))
+        place = self._append(data)
+        if old[1] and not key[0]:
+            self.tables.protect(self.part, key)
+        self.tables.set(self.part, key, *place)
         if old[1]:
             self.extents.release(old)
 
@@ -171,8 +241,8 @@ class TileStore:
 
     @property
     def verifiable(self) -> bool:
-        """Whether a tile with wrong bytes fails to decode."""
-        return self.recipe.compression != Compression.NONE
+        """Whether any tile with wrong bytes fails to decode: of all compressions, only deflate has a checksum."""
+        return self.recipe.compression == Compression.ADOBE_DEFLATE
 
     def reader(self, n_workers: int = 1) -> TiffReader:
         """Reader of what is in the file now; the caller closes it."""

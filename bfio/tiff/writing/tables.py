@@ -9,6 +9,7 @@ import numpy as np
 from bfio.tiff.writing.front import Front
 from bfio.tiff.writing.partfile import PartFile
 from bfio.tiff.writing.recipe import Recipe
+from bfio.tiff.writing.state import Field, read_field, write_field
 
 __all__ = ["Key", "Tables"]
 
@@ -57,6 +58,21 @@ class Tables:
         part.pwrite(_entry(offset, size), at_offset)
         self.offsets[level][plane, tile], self.byte_counts[level][plane, tile] = offset, nbytes
 
+    def protect(self, part: PartFile, key: Key) -> None:
+        """Note the entries of a tile, so that a crash amid their change does not lose the tile; see :meth:`repair`."""
+        (at_offset, at_count), (offset, nbytes) = self._at(key), self.get(key)
+        write_field(part.fd, Field.OLD_COUNT, at_count, nbytes)
+        write_field(part.fd, Field.OLD_OFFSET, at_offset, offset)
+
+    def repair(self, part: PartFile) -> None:
+        """Undo a change of entries that was broken off: the offset is zero, the byte count is not."""
+        at_offset, offset = read_field(part.fd, Field.OLD_OFFSET, str(part.path))
+        at_count, nbytes = read_field(part.fd, Field.OLD_COUNT, str(part.path))
+        nothing = bytes(self._front.entry_nbytes)
+        if offset and part.pread(len(nothing), at_offset) == nothing != part.pread(len(nothing), at_count):
+            part.pwrite(_entry(nbytes, len(nothing)), at_count)
+            part.pwrite(_entry(offset, len(nothing)), at_offset)
+
     def drop(self, part: PartFile, keys: Iterable[Key]) -> None:
         """Make tiles missing."""
         for key in keys:
@@ -93,6 +109,23 @@ class Tables:
             self._scatter(front, self._front.count_entries[level], byte_counts)
         start = min(int(positions.min()) for positions in (*self._front.offset_entries, *self._front.count_entries))
         part.pwrite(memoryview(front)[start:], start)
+
+    def forget(self, extent: tuple[int, int]) -> int:
+        """Make all tiles missing in memory that stand at one place; how many."""
+        n_found = 0
+        for offsets, byte_counts in zip(self.offsets, self.byte_counts, strict=True):
+            there = (offsets == extent[0]) & (byte_counts == extent[1])
+            offsets[there] = byte_counts[there] = 0
+            n_found += int(there.sum())
+        return n_found
+
+    def within(self, stop: int) -> list[tuple[int, int]]:
+        """Offsets and byte counts of the tiles that begin before ``stop``, in the order of the file."""
+        found: list[tuple[int, int]] = []
+        for offsets, byte_counts in zip(self.offsets, self.byte_counts, strict=True):
+            there = (byte_counts > 0) & (offsets < stop)
+            found += zip(offsets[there].tolist(), byte_counts[there].tolist(), strict=True)
+        return sorted(found)
 
     def refresh(self, part: PartFile, level: int, plane: int, first: int, stop: int) -> None:
         """Read the entries of consecutive tiles of a plane again, which another process may have written."""

@@ -182,7 +182,8 @@ class TiffWriter:
         top, left, rows, cols = self.place_of(key)
         inside = (rect[0] - top, rect[1] - top, rect[2] - left, rect[3] - left)
         while True:
-            outcome = self.partials.add(key, (rows, cols), inside, samples, pixels)
+            with self.store.naming(key):
+                outcome = self.partials.add(key, (rows, cols), inside, samples, pixels)
             if outcome is Outcome.COMPLETE:
                 whole.append(key)
             if outcome is not Outcome.BUSY:
@@ -190,6 +191,8 @@ class TiffWriter:
             self._write_sealed(whole)  # who waits has nothing sealed himself, so that nobody waits for him
             self.write_ready()
             self.partials.wait(key)
+        if key[0] and outcome is Outcome.OPEN:
+            self.store.drop(key)  # another thread has just written it, from older pixels
         if len(whole) >= SEALED_BATCH:
             self._write_sealed(whole)
 
@@ -244,10 +247,17 @@ class TiffWriter:
         for key, _ in self.partials.items(0):
             if key in self.snapshots or not self.store.tables.get(key)[1]:
                 rest.append(key)
-            elif self.partials.seal([key]):
+            else:
+                self.seal(key)
                 self._merge(key)
                 self._write_sealed([key])
         return rest
+
+    def seal(self, key: Key) -> None:
+        """Have a tile to oneself, in memory. No other thread may write meanwhile."""
+        with self.store.naming(key):
+            sealed = self.partials.seal([key])
+        assert sealed, "there is a slot when nobody else has one"
 
     def _merge(self, key: Key) -> None:
         """Take from the file what was not written anew of a tile."""

@@ -121,6 +121,35 @@ def test_the_same_conversion_gives_the_same_bytes(tmp_path):
     assert written[0] == written[1] == written[2]
 
 
+def test_colours_of_one_bit_become_channels(tmp_path):
+    pixels = picture(40, 30, 3, dtype=bool)
+    bits = np.packbits(pixels.reshape(40, 90), axis=1)
+    header = np.zeros((), "<u2,<u2,<u4,<u2")
+    header["f0"], header["f1"], header["f2"], header["f3"] = 0x4949, 42, 8, 8
+    tags = [(256, 4, 1, 30), (257, 4, 1, 40), (258, 3, 1, 1), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, 200)]
+    tags += [(277, 3, 1, 3), (279, 4, 1, bits.size)]
+    entries = np.array(tags, "<u2,<u2,<u4,<u4").tobytes()
+    (tmp_path / "a.tif").write_bytes((header.tobytes() + entries).ljust(200, b"\0") + bits.tobytes())
+    with BioReader(tmp_path / "a.tif") as source:
+        assert (source.samples_per_pixel, source.dtype) == (3, bool)
+        bfio.convert(source, tmp_path / "b.ome.tif", tile_size=32)
+        with BioReader(tmp_path / "b.ome.tif") as copy:
+            assert copy.samples_per_pixel == 1
+            np.testing.assert_array_equal(copy[:], source[:])
+
+
+def test_the_corpus(corpus, tmp_path):
+    """Every third valid file, with all its kinds of storage."""
+    paths = sorted((corpus / "valid").iterdir())[::3]
+    assert len(paths) > 50
+    for path in paths:
+        with BioReader(path) as source:
+            report = bfio.convert(source, tmp_path / "b.ome.tif", tile_size=128, overwrite=True)
+            with BioReader(report) as copy:
+                assert copy.dtype == source.dtype, path
+                np.testing.assert_array_equal(copy[:], source[:], err_msg=path.name)
+
+
 def test_what_the_writer_refuses(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", picture(30, 20))
     with pytest.raises(bfio.UsageError, match="JPEG"):

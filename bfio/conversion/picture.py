@@ -71,8 +71,8 @@ class Picture:
             if not indices:
                 raise UsageError(f"{axis}={entries['C' if axis == 'channels' else axis.upper()]!r} selects nothing")
         self.origin = (self._box.y.start, self._box.x.start)
-        self._channels = _grouped(self._box.c, reader.samples_per_pixel)
         kind = reader.dtype if dtype is None else checked_dtype(dtype)
+        self._channels = _grouped(self._box.c, reader.samples_per_pixel, kind)
         self._rescale = scaling(rescale, reader.dtype, kind)
         self.series = self._described(kind)
 
@@ -185,9 +185,9 @@ def _rectangle(crop: Any, size_y: int, size_x: int) -> tuple[slice, slice]:
     return slice(y, y + height), slice(x, x + width)
 
 
-def _grouped(c: tuple[int, ...], samples: int) -> list[tuple[int, ...]]:
-    """The samples of each channel of the target: whole RGB pixels stay together, other selections come apart."""
-    if samples in _COLOURS and len(c) % samples == 0:
+def _grouped(c: tuple[int, ...], samples: int, dtype: np.dtype) -> list[tuple[int, ...]]:
+    """The samples of each channel of the target: whole RGB pixels stay together, bits and other selections do not."""
+    if samples in _COLOURS and dtype.kind != "b" and len(c) % samples == 0:
         groups = [c[start : start + samples] for start in range(0, len(c), samples)]
         if all(group[0] % samples == 0 and group == tuple(range(group[0], group[0] + samples)) for group in groups):
             return groups

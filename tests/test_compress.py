@@ -179,3 +179,17 @@ def test_lzw_is_that_of_libtiff():
         if data:
             assert compress.compress(5, -1, data)[1] == imagecodecs.lzw_encode(data)
     assert compress.compress(5, -1, b"")[1] == bytes.fromhex("80 40 40".replace(" ", ""))
+
+
+@pytest.mark.skipif(50000 not in NATIVE, reason="no zstd in this build")
+def test_zstd_level_1_hastens_through_noise_alone():
+    """Noise is not much larger than by zstd itself, and what is not noise is not changed by it."""
+    values = np.random.default_rng(5).normal(0, 12, 300_000).astype("<i2").tobytes()
+    tiles = [values, cells(300_000), values[:40_000], cells(40_000)]
+    ours = compress.compress_series(50000, 1, tiles)
+    for tile, (status, encoded) in zip(tiles, ours, strict=True):
+        assert status == Status.OK
+        assert imagecodecs.zstd_decode(encoded) == tile
+        assert len(encoded) < 1.04 * len(imagecodecs.zstd_encode(tile, 1)) + 50
+    assert ours == [compress.compress(50000, 1, tile) for tile in tiles]
+    assert ours == compress.compress_series(50000, -1, tiles)

@@ -9,6 +9,7 @@ cdef struct compressor:              # one per worker and call
     # the row above
     size_t row_nbytes
     void* state                      # of the codec
+    bint hastens  # zstd at level 1: noise is passed over
 
 # Fills written; TOO_LONG where dst_room is too little, and then dst holds anything. Same bytes for the same source.
 ctypedef int (*compress_fn)(

@@ -17,10 +17,13 @@ from _tilecodec.isal cimport ISAL_MAJOR_VERSION, ISAL_MINOR_VERSION, ISAL_PATCH_
 from _tilecodec.libdeflate cimport LIBDEFLATE_VERSION_STRING, WITH_LIBDEFLATE
 from _tilecodec.lzw_encoder cimport lzw_bound, lzw_encode, lzw_encoder_nbytes
 from _tilecodec.packbits cimport packbits_bound, packbits_encode
+from _tilecodec.noise cimport is_noisy
 from _tilecodec.status cimport BAD_TASK, NO_CODEC, OK, OUT_OF_MEMORY, TOO_LONG
 from _tilecodec.zstd cimport (
     WITH_ZSTD,
     ZSTD_c_compressionLevel,
+    ZSTD_c_experimentalParam5,
+    ZSTD_c_targetLength,
     ZSTD_CCtx,
     ZSTD_CCtx_setParameter,
     ZSTD_compress2,
@@ -38,6 +41,8 @@ cdef enum:
     DEFAULT = -1
     ZSTD_DEFAULT = 1
     ZSTD_LOWEST = -7
+    # How far level 1 steps on in noise, where copies hardly shorten it: twice as fast, and 1% larger
+    ZSTD_STRIDE = 64
 
 cdef const uint8_t* NOTHING = b""  # where no bytes are: not NULL, which C libraries may not like
 
@@ -61,6 +66,9 @@ cdef int _compress_deflate(
 cdef int _compress_zstd(
     compressor* c, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_room, size_t* written
 ) noexcept nogil:
+    if c.hastens:
+        ZSTD_CCtx_setParameter(
+            <ZSTD_CCtx*> c.state, ZSTD_c_targetLength, ZSTD_STRIDE if is_noisy(src, src_nbytes) else 0)
     written[0] = ZSTD_compress2(<ZSTD_CCtx*> c.state, dst, dst_room, src, src_nbytes)
     if not ZSTD_isError(written[0]):
         return OK
@@ -101,6 +109,8 @@ cdef int _open_zstd(compressor* c) noexcept nogil:
     if c.state == NULL:
         return OUT_OF_MEMORY
     ZSTD_CCtx_setParameter(<ZSTD_CCtx*> c.state, ZSTD_c_compressionLevel, level)
+    if level == ZSTD_DEFAULT:
+        c.hastens = not ZSTD_isError(ZSTD_CCtx_setParameter(<ZSTD_CCtx*> c.state, ZSTD_c_experimentalParam5, 1))
     return OK
 
 
@@ -112,6 +122,7 @@ cdef int compressor_open(compressor* c, int compression, int level) noexcept nog
     c.compression = compression
     c.level = level
     c.row_nbytes = 0
+    c.hastens = False
     c.state = NULL
     if find_compressor(compression) == NULL:
         return NO_CODEC

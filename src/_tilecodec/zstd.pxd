@@ -13,7 +13,10 @@ cdef extern from *:
     #define ZSTD_CONTENTSIZE_ERROR (0ULL - 2)
     typedef struct { int absent; } ZSTD_DCtx;
     typedef struct { int absent; } ZSTD_CCtx;
-    typedef enum { ZSTD_c_compressionLevel = 100, ZSTD_c_checksumFlag = 201 } ZSTD_cParameter;
+    typedef enum {
+        ZSTD_c_compressionLevel = 100, ZSTD_c_targetLength = 106, ZSTD_c_checksumFlag = 201,
+        ZSTD_c_experimentalParam5 = 1002
+    } ZSTD_cParameter;
     static ZSTD_CCtx *ZSTD_createCCtx(void) { return NULL; }
     static size_t ZSTD_freeCCtx(ZSTD_CCtx *c) { (void)c; return 0; }
     static size_t ZSTD_CCtx_setParameter(ZSTD_CCtx *c, ZSTD_cParameter p, int v) {
@@ -57,7 +60,9 @@ cdef extern from *:
         pass
     ctypedef enum ZSTD_cParameter:
         ZSTD_c_compressionLevel
+        ZSTD_c_targetLength
         ZSTD_c_checksumFlag
+        ZSTD_c_experimentalParam5  # 1: literals get Huffman codes, even where copies are looked for in haste
 
     ZSTD_CCtx* ZSTD_createCCtx() noexcept nogil
     size_t ZSTD_freeCCtx(ZSTD_CCtx*) noexcept nogil

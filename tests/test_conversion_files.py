@@ -150,6 +150,18 @@ def test_the_corpus(corpus, tmp_path):
                 np.testing.assert_array_equal(copy[:], source[:], err_msg=path.name)
 
 
+def test_a_url(tmp_path, http_server):
+    pytest.importorskip("fsspec")
+    pixels = picture(3, 101, 150)
+    tifffile.imwrite(tmp_path / "a.ome.tif", pixels, metadata={"axes": "ZYX"}, compression="zlib", rowsperstrip=10)
+    url = http_server(tmp_path).url
+    assert main(["convert", f"{url}/a.ome.tif", str(tmp_path / "b.ome.tif"), "--tile", "32", "--quiet"]) == 0
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.ome.tif"), pixels)
+    assert main(["convert", f"{url}/none.tif", str(tmp_path / "c.ome.tif"), "--quiet"]) == 1
+    assert main(["convert", str(tmp_path / "a.ome.tif"), f"{url}/c.ome.tif", "--quiet"]) == 1
+    assert sorted(os.listdir(tmp_path)) == ["a.ome.tif", "b.ome.tif"]
+
+
 def test_what_the_writer_refuses(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", picture(30, 20))
     with pytest.raises(bfio.UsageError, match="JPEG"):

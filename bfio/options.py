@@ -89,6 +89,8 @@ class WriteOptions:
     max_workers : int
     resume : bool
         Go on with the file that an earlier writer left.
+    durable : bool
+        Whether closing waits until the file is on the disk.
     """
 
     compression: Compression = Compression.ADOBE_DEFLATE
@@ -100,6 +102,7 @@ class WriteOptions:
     downsample: Downsample = Downsample.MEAN
     max_workers: int = 1
     resume: bool = False
+    durable: bool = True
 
 
 def parse_options(
@@ -113,6 +116,7 @@ def parse_options(
     downsample: Any = "mean",
     max_workers: Any = None,
     resume: Any = False,
+    durable: Any = True,
 ) -> WriteOptions:
     """Options from the arguments of a writer.
 
@@ -132,7 +136,7 @@ def parse_options(
         ``"mean"``, ``"nearest"``, ``"mode"`` or ``"max"``.
     max_workers : int, optional
         By default the CPUs that this process may use.
-    resume : bool
+    resume, durable : bool
 
     Raises
     ------
@@ -150,6 +154,7 @@ def parse_options(
         downsample=_named("downsample", downsample, _DOWNSAMPLES),
         max_workers=available_cpus() if max_workers is None else max(1, _int("max_workers", max_workers)),
         resume=_flag("resume", resume),
+        durable=_flag("durable", durable),
     )
 
 

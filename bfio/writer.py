@@ -70,6 +70,9 @@ class BioWriter(DescribedImage):
         By default where the file could need it.
     resume : bool
         Go on with the ``.part`` that an earlier writer left; :attr:`missing` tells what it lacks.
+    durable : bool
+        Whether :meth:`close` waits until the file is on the disk, before it gets its name. Without, a power failure in
+        the following seconds can leave a file that looks whole and is not; programs that end or crash do no harm.
     overwrite : bool
         Whether a file of this name may be replaced.
     progress : bool or callable, optional
@@ -98,6 +101,7 @@ class BioWriter(DescribedImage):
         downsample: str = "mean",
         bigtiff: bool | None = None,
         resume: bool = False,
+        durable: bool = True,
         overwrite: bool = True,
         progress: Any = None,
         **kwargs: Any,
@@ -105,6 +109,7 @@ class BioWriter(DescribedImage):
         options = parse_options(
             compression=compression, compression_level=compression_level, predictor=predictor, tile_size=tile_size,
             levels=levels, bigtiff=bigtiff, downsample=downsample, max_workers=max_workers, resume=resume,
+            durable=durable,
         )  # fmt: skip
         path = target_path(file_path, overwrite=overwrite or resume)
         self._prepare(path, writer_name(path, backend), options, checked_report(progress))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,11 @@ from bfio.tiff.writing.choose import choose
 from bfio.tiff.writing.session import WriteSession
 
 __all__ = ["OmeTiffWriter", "attach_writer", "open_writer", "resume_writer"]
+
+logger = logging.getLogger("bfio")
+
+UNREAD = frozenset({"bool", "int64", "uint64", "float16", "complex64", "complex128"})
+"""Pixel types that Bio-Formats refuses or takes for others (versions 6.7.0 and 7.3.1, tried)."""
 
 
 class OmeTiffWriter:
@@ -52,9 +58,12 @@ class OmeTiffWriter:
 def open_writer(path: Path, series: Series, xml: str, options: WriteOptions) -> OmeTiffWriter:
     """Start an OME-TIFF file, or go on with one. See :func:`bfio.backends.registry.create_writer`."""
     recipe, workers = choose(series, options, xml), Workers(options.max_workers)
-    if options.resume and session.unfinished(path) is not None:
-        return OmeTiffWriter(session.resume(path, recipe, workers))
-    return OmeTiffWriter(session.create(path, recipe, workers))
+    if recipe.dtype.name in UNREAD:
+        logger.warning("%s: Bio-Formats, and so Fiji and QuPath, can not read pixels of %s", path.name, recipe.dtype)
+    begin = session.resume if options.resume and session.unfinished(path) is not None else session.create
+    begun = begin(path, recipe, workers)
+    begun.durable = options.durable
+    return OmeTiffWriter(begun)
 
 
 def attach_writer(path: Path, max_workers: int) -> tuple[OmeTiffWriter, Series]:
@@ -66,6 +75,7 @@ def attach_writer(path: Path, max_workers: int) -> tuple[OmeTiffWriter, Series]:
 def resume_writer(path: Path, options: WriteOptions) -> tuple[OmeTiffWriter, Series]:
     """Go on with an OME-TIFF file as it was begun. See :func:`bfio.backends.registry.resume_writer`."""
     resumed = session.resume(path, None, Workers(options.max_workers))
+    resumed.durable = options.durable
     return OmeTiffWriter(resumed), _series(resumed)
 
 

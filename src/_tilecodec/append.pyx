@@ -8,7 +8,14 @@ from libc.errno cimport EAGAIN
 from libc.stdint cimport int64_t, uint8_t
 
 from _tilecodec.atomic cimport fetch_add
-from _tilecodec.pwrite cimport HAS_SHARED, file_size, lock_file, positional_write_parts, unlock_file
+from _tilecodec.pwrite cimport (
+    HAS_SHARED,
+    file_size,
+    lock_file,
+    positional_write_parts,
+    reserve,
+    unlock_file,
+)
 from _tilecodec.status cimport LIMIT, OK, WRITE_FAILED
 from _tilecodec.sync cimport pause, replace, store
 
@@ -17,6 +24,8 @@ N_END = _N_END
 
 cdef enum:
     PATIENCE = 250              # looks (about 25 ms) before Python may see signals
+    SMALL_FILE = 8388608        # no room is reserved for files of up to so many bytes
+    STEP = 33554432             # bytes that are reserved at once
 
 
 cdef int append_parts(
@@ -43,12 +52,22 @@ cdef int _append_shared(
     if not error and offset[0] > a.limit - nbytes:
         error = BEYOND
     if not error:
+        _reserve(a, offset[0] + nbytes)
         error = positional_write_parts(a.fd, data, sizes, n, offset[0], n_done)
     if not error:
         store(&a.end[END], offset[0] + nbytes)
     unlock_file(a.fd)
     store(&a.end[END_LOCK], 0)
     return error
+
+
+cdef void _reserve(const appendix* a, int64_t end) noexcept nogil:
+    """Have room on the disk up to ``end``, if the file system can; whether it does is no matter of correctness."""
+    cdef int64_t begin = a.end[RESERVED]
+    if end <= SMALL_FILE or end <= begin:
+        return
+    begin = max(begin, end - STEP // 2)
+    a.end[RESERVED] = end + STEP if reserve(a.fd, begin, end + STEP - begin) == 0 else a.limit
 
 
 cdef int _lock(const appendix* a) noexcept nogil:

@@ -149,6 +149,11 @@ class PartFile:
         """Return when all that was written is on the disk."""
         os.fsync(self.fd)
 
+    def trim(self) -> None:
+        """Give back the room on the disk that was reserved behind the end of the file."""
+        with self.exclusive():
+            os.ftruncate(self.fd, os.fstat(self.fd).st_size)
+
     def is_ours(self) -> bool:
         """Whether this object was opened by this process, not by the one that forked it."""
         return self.pid == os.getpid()

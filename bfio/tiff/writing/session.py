@@ -42,6 +42,11 @@ class WriteSession:
     workers : Workers
     coordinator : bool
         Whether :meth:`close` finishes the file; else it only leaves it.
+
+    Attributes
+    ----------
+    durable : bool
+        Whether the file is on the disk before it gets its name.
     """
 
     def __init__(self, part: PartFile, recipe: Recipe, front: Front, workers: Workers, coordinator: bool) -> None:
@@ -52,6 +57,7 @@ class WriteSession:
         store = TileStore(part, recipe, front, tables, Extents(len(front.data)), workers)
         store.alone = coordinator
         self._writer = TiffWriter(store, workers)
+        self.durable = True
         self._failure: BaseException | None = None
         self._closed = False
         self._gate = Gate()
@@ -151,7 +157,9 @@ class WriteSession:
         self._part.check_name()
         finish(self._writer, self._workers, fill_missing=fill_missing)
         wipe(self._part.fd, str(self.path))
-        self._part.sync()
+        self._part.trim()
+        if self.durable:
+            self._part.sync()
         self._part.publish()
 
     def abandon(self) -> None:

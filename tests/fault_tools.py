@@ -31,12 +31,13 @@ class Case:
     levels: int = 1
     compression: str = "deflate"
     workers: int = 2
+    dtype: str = "uint16"
     options: dict[str, Any] = field(default_factory=dict)
 
     def writer(self, path: Path, **more: Any) -> bfio.BioWriter:
         y, x, z = self.size
         options = {"compression": self.compression, "levels": self.levels, "tile_size": self.tile, **self.options}
-        sizes = {"Y": y, "X": x, "Z": z, "C": self.samples, "dtype": "uint16"}
+        sizes = {"Y": y, "X": x, "Z": z, "C": self.samples, "dtype": self.dtype}
         if self.samples > 1:
             sizes["spp"] = self.samples
         return bfio.BioWriter(path, max_workers=self.workers, **options, **sizes, **more)
@@ -47,7 +48,7 @@ class Case:
         plain = y[:, None, None] * 131 + x[None, :, None] * 17 + z * 7919 + version * 4099
         if self.samples > 1:
             plain = plain[..., None] + np.arange(self.samples, dtype=np.uint32) * 1009
-        return (plain % 60013 + 1).astype(np.uint16)
+        return (plain % (60013 if self.dtype == "uint16" else 251) + 1).astype(self.dtype)
 
     @property
     def empty(self) -> np.ndarray:

@@ -162,21 +162,34 @@ class PartialTiles:
                 self._drop(key)
             self._changed.notify_all()
 
-    def discard(self, keys: Iterable[Key]) -> None:
-        """Forget parts of tiles that are about to be written as a whole, once nobody writes them any more."""
-        for key in keys:
-            while key in self._tiles:
-                with self._changed:
-                    tile = self._tiles.get(key)
-                    if tile is not None and not tile.sealed:
-                        self._drop(key)
-                        break
-                self.wait(key)
+    def discard(self, keys: Iterable[Key]) -> Key | None:
+        """Forget parts of tiles that are about to be written as a whole; one that another thread has sealed."""
+        with self._changed:
+            for key in keys:
+                tile = self._tiles.get(key)
+                if tile is not None and tile.sealed:
+                    return key
+                if tile is not None:
+                    self._drop(key)
+        return None
+
+    def forget(self, key: Key) -> None:
+        """Forget parts of a tile, unless a thread is just writing it."""
+        with self._changed:
+            tile = self._tiles.get(key)
+            if tile is not None and not tile.sealed:
+                self._drop(key)
 
     def wait(self, key: Key) -> None:
         """Wait a moment for what another thread has sealed."""
         with self._changed:
-            self._changed.wait_for(lambda: key in self._tiles and not self._tiles[key].sealed, PATIENCE)
+            self._changed.wait_for(lambda: self._is_open(key), PATIENCE)
+
+    def _is_open(self, key: Key) -> bool:
+        tile = self._tiles.get(key)
+        if tile is not None and (tile.sealed or tile.slot >= 0):
+            return not tile.sealed
+        return bool(self._free) or any(other.slot >= 0 and not other.sealed for other in self._tiles.values())
 
     def close(self) -> None:
         """Forget everything."""

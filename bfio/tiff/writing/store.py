@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -44,6 +44,13 @@ class TileStore:
     tables : Tables
     extents : Extents
     workers : Workers
+
+    Attributes
+    ----------
+    alone : bool
+        Whether no other process writes to the file.
+    forget : callable
+        Told the tiles of lower levels of which parts may wait in memory that are no longer right.
     """
 
     def __init__(
@@ -51,6 +58,7 @@ class TileStore:
     ) -> None:
         self.part, self.recipe, self.tables, self.extents = part, recipe, tables, extents
         self.alone = True
+        self.forget: Callable[[Key], object] = lambda key: None
         self._front = front
         self._lock = threading.Lock()
         self._idle = threading.Condition()
@@ -173,13 +181,15 @@ class TileStore:
         That of a tile that is not in the file may be one of them: some of the tiles above it were since written anew.
         """
         if not self.alone:
-            planes, tiles = planes[known], tiles[known]
+            planes, tiles, known = planes[known], tiles[known], known[known]
         rows, cols = np.divmod(tiles, self.recipe.tiles(level).tiles_across)
         for lower in range(level + 1, self.recipe.n_levels):
             rows, cols = rows // 2, cols // 2
             below = rows * self.recipe.tiles(lower).tiles_across + cols
             if not self.alone:
                 self._refresh(lower, planes, below)
+            for plane, tile in zip(planes[known].tolist(), below[known].tolist(), strict=True):
+                self.forget((lower, plane, tile))
             there = self.tables.byte_counts[lower][planes, below] > 0
             for plane, tile in sorted(set(zip(planes[there].tolist(), below[there].tolist(), strict=True))):
                 self.drop((lower, plane, tile))
@@ -226,16 +236,11 @@ class TileStore:
         if not old[1] or not self.alone:
             self.tables.set(self.part, key, self.part.append(data), len(data))
             return
-        if self.extents.is_fresh(old):  # nothing that was flushed: its own bytes may be overwritten
-            self.tables.set(self.part, key, 0, 0)
-            self.extents.release(old)
-            old = (0, 0)
-        place = self._append(data)
-        if old[1] and not key[0]:
+        place = self._append(data)  # never over its own bytes: a crash would lose the tile
+        if not key[0]:
             self.tables.protect(self.part, key)
         self.tables.set(self.part, key, *place)
-        if old[1]:
-            self.extents.release(old)
+        self.extents.release(old)
 
     # -- reading back -------------------------------------------------------------------------------------------------
 

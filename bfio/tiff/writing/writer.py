@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -50,8 +51,10 @@ class TiffWriter:
     def __init__(self, store: TileStore, workers: Workers) -> None:
         self.store, self.recipe = store, store.recipe
         self.partials = PartialTiles(store.recipe, store.part.path.parent)
+        store.forget = self.partials.forget
         self.snapshots: set[Key] = set()
         self._workers = workers
+        self._ready_lock = threading.Lock()
         self._ready: list[Key] = []  # whole tiles that wait, sealed, until there are enough for all workers
         self._enough = max(2 * workers.n if workers.n > 1 else 1, min(64, SMALL_BATCH // self.recipe.tile_nbytes))
 
@@ -136,7 +139,8 @@ class TiffWriter:
 
     def write_ready(self) -> None:
         """Write the whole tiles that wait for others."""
-        ready, self._ready = self._ready, []  # each by one thread
+        with self._ready_lock:
+            ready, self._ready = self._ready, []  # each by one thread
         try:
             self._write_sealed(ready)
         finally:
@@ -146,7 +150,9 @@ class TiffWriter:
         tasks = self.store.tasks(level, piece)
         if len(self.partials) or self.snapshots:  # parts of tiles that are now written whole count no more
             keys = [(level, plane, tile) for plane, tile in tasks[["plane", "tile"]].tolist()]
-            self.partials.discard(keys)
+            while (busy := self.partials.discard(keys)) is not None:
+                self.write_ready()
+                self.partials.wait(busy)
             self.snapshots.difference_update(keys)
         self.store.put(level, piece.block, tasks)
         if level + 1 < self.recipe.n_levels:
@@ -170,8 +176,9 @@ class TiffWriter:
                     part = pixels[y0 - piece.y0 : y1 - piece.y0, x0 - piece.x0 : x1 - piece.x0]
                     self._add((level, int(plane), tile), rect, samples, part, whole)
             if wait:
-                self._ready.extend(whole)
-                whole.clear()
+                with self._ready_lock:
+                    self._ready.extend(whole)
+                    whole.clear()
                 if len(self._ready) >= self._enough:
                     self.write_ready()
             self._write_sealed(whole)

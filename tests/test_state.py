@@ -141,7 +141,7 @@ def test_claims_of_a_block_cost_no_memory(unfinished):
     fd, _, _ = unfinished
     head = state.HEAD
     for n_text, n_xml, place in ((0xFFFFFFFF, 5, 0), (2, 1 << 63, 0), (2, (1 << 64) - 1, 9), (2, 5, (1 << 64) - 1)):
-        values = (state.MAGIC, state.VERSION, n_text, place, n_xml, 0)
+        values = (state.UNFINISHED, state.VERSION, n_text, place, n_xml, 0)
         text = os.pread(fd, n_text % (1 << 31), state.STATE_POSITION + head.size + state.FIELDS_NBYTES)
         check = state.zlib.crc32(text, state.zlib.crc32(head.pack(*values, 0)))
         os.pwrite(fd, head.pack(*values, check), state.STATE_POSITION)

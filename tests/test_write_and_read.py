@@ -200,3 +200,19 @@ def test_no_warning_of_open_files(tmp_path):
         for _ in range(3):
             imwrite(tmp_path / "a.ome.tif", numbers((20, 20), "u1"))
             gc.collect()
+
+
+def test_an_unfinished_file_under_another_name_is_told_of(tmp_path, caplog):
+    path, copy = tmp_path / "a.ome.tif", tmp_path / "b.ome.tif"
+    with BioWriter(path, X=64, Y=64, dtype="u1", tile_size=32) as bw:
+        bw[:32] = 7
+        bw.flush()
+        part = path.with_name("a.ome.tif.part")
+        with caplog.at_level(logging.WARNING, "bfio"):
+            assert imread(part).sum() == 32 * 64 * 7 and not caplog.records
+            copy.write_bytes(part.read_bytes())
+            assert imread(copy).sum() == 32 * 64 * 7
+        assert "not finished" in caplog.text
+        bw[32:] = 7
+    caplog.clear()
+    assert imread(path).min() == 7 and not caplog.records

@@ -34,7 +34,9 @@ class OpenTiff:
         self.source = source
         self.limits = limits
         self.path = source.path
-        self.header = tiff_header.parse(source.pread(0, 16), source.size)
+        head = source.pread(0, tiff_header.HEADER_NBYTES + len(tiff_header.UNFINISHED))
+        self.header = tiff_header.parse(head[: tiff_header.HEADER_NBYTES], source.size)
+        self.unfinished = head.endswith(tiff_header.UNFINISHED)
         self.chain = IfdChain(source, self.header, limits)
         self.pages = PageFile(source, self._broken_link)
         self._layouts: dict[Hashable, Layout | None] = {}

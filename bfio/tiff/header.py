@@ -9,9 +9,11 @@ from typing import Literal
 
 from bfio.errors import FormatError, UnsupportedError
 
-__all__ = ["HEADER_NBYTES", "Header", "parse"]
+__all__ = ["HEADER_NBYTES", "UNFINISHED", "Header", "parse"]
 
 HEADER_NBYTES = 16
+UNFINISHED = b"bfioPART"
+"""What follows the header in a file that bfio is writing, or did not finish."""
 
 CLASSIC, BIG = 42, 43
 

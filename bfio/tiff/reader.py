@@ -34,6 +34,8 @@ __all__ = ["TiffReader"]
 
 logger = logging.getLogger("bfio")
 
+PART = ".part"
+"""End of the name of a file that is being written."""
 WHOLE_CHAINS = (None, "OME", "ImageJ", "tifffile")
 """Dialects whose IFDs form one whole chain; vendors' files may wrap offsets or end in garbage, as tifffile knows."""
 
@@ -79,6 +81,8 @@ class TiffReader:
 
     def _open(self) -> list[TiffImage]:
         file = self._file
+        if file.unfinished and not self.path.endswith(PART):
+            logger.warning("%s was not finished by its writer; what is not there yet reads as 0", self.path)
         tags = file.tags()
         images = self._ome_images(tags)
         if images is None:

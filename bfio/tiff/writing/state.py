@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from bfio.errors import FormatError
+from bfio.tiff.header import HEADER_NBYTES, UNFINISHED
 from bfio.tiff.writing.positional import pread, pwrite
 from bfio.tiff.writing.recipe import Recipe
 
@@ -31,9 +32,8 @@ __all__ = [
     "write_field",
 ]
 
-STATE_POSITION = 16
+STATE_POSITION = HEADER_NBYTES
 """Behind the header of BigTIFF; the same in a classic file."""
-MAGIC = b"bfioPART"
 VERSION = 1
 HEAD = struct.Struct("=8sIIQQII")  # magic, version, bytes of JSON, XML: position, bytes, checksum; checksum of it all
 FIELD = struct.Struct("=QQII")  # two values, number of the field, checksum
@@ -78,7 +78,7 @@ def state_nbytes(recipe: Recipe) -> int:
 def new_state(recipe: Recipe, xml_position: int, xml: bytes) -> bytes:
     """The block of a file that begins; `xml` as it stands in the file, with its zero at the end."""
     text = recipe.to_json().encode()
-    head = [MAGIC, VERSION, len(text), xml_position, len(xml), zlib.crc32(xml)]
+    head = [UNFINISHED, VERSION, len(text), xml_position, len(xml), zlib.crc32(xml)]
     check = zlib.crc32(text, zlib.crc32(HEAD.pack(*head, 0)))
     block = HEAD.pack(*head, check) + b"".join(_packed(field, 0, 0) for field in Field) + text
     return block.ljust(_block_nbytes(len(text)), b"\0")
@@ -86,7 +86,7 @@ def new_state(recipe: Recipe, xml_position: int, xml: bytes) -> bytes:
 
 def is_unfinished(fd: int) -> bool:
     """Whether a file begins with a block of the writer, sound or not."""
-    return pread(fd, len(MAGIC), STATE_POSITION) == MAGIC
+    return pread(fd, len(UNFINISHED), STATE_POSITION) == UNFINISHED
 
 
 def read_state(fd: int, path: str = "the file") -> tuple[Recipe, State]:
@@ -141,7 +141,7 @@ def _read_constant(fd: int, path: str) -> tuple[tuple[int, int, int], bytes]:
     """XML's position, bytes and checksum, and the text of the recipe, once the checksum was held against them."""
     mark = b"II" if sys.byteorder == "little" else b"MM"
     start = pread(fd, STATE_POSITION + HEAD.size, 0)
-    if len(start) < STATE_POSITION + HEAD.size or start[STATE_POSITION:].find(MAGIC) != 0:
+    if len(start) < STATE_POSITION + HEAD.size or start[STATE_POSITION:].find(UNFINISHED) != 0:
         raise FormatError(f"{path} is not an unfinished bfio file")
     if start[:2] != mark:
         raise FormatError(f"{path} was begun on a machine of another byte order: go on with it there")

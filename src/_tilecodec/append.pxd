@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t, uint8_t
 cdef enum:                      # places in `end`, which all threads of a process share
     END = 0                     # where the next bytes go
     RESERVED = 1                # up to where there is room on the disk
+    ON_ITS_WAY = 2              # up to where the system was asked to bring it to the disk
     END_LOCK = 8
     _N_END = 16
     BEYOND = -1                 # not an errno: the bytes would lie behind `limit`

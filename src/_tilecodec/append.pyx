@@ -14,10 +14,11 @@ from _tilecodec.pwrite cimport (
     lock_file,
     positional_write_parts,
     reserve,
+    send_to_disk,
     unlock_file,
 )
 from _tilecodec.status cimport LIMIT, OK, WRITE_FAILED
-from _tilecodec.sync cimport pause, replace, store
+from _tilecodec.sync cimport load, pause, replace, store
 
 CAN_SHARE = bool(HAS_SHARED)    # without it, only one process may append
 N_END = _N_END
@@ -26,19 +27,25 @@ cdef enum:
     PATIENCE = 250              # looks (about 25 ms) before Python may see signals
     SMALL_FILE = 8388608        # no room is reserved for files of up to so many bytes
     STEP = 33554432             # bytes that are reserved at once
+    PORTION = 4194304           # bytes that are sent to the disk at once
 
 
 cdef int append_parts(
     const appendix* a, const uint8_t* const* data, const size_t* sizes, size_t n, int64_t nbytes, int64_t* offset,
     size_t* n_done
 ) noexcept nogil:
+    cdef int error
     n_done[0] = 0
     if a.shared:
-        return _append_shared(a, data, sizes, n, nbytes, offset, n_done)
-    offset[0] = fetch_add(&a.end[END], nbytes)
-    if offset[0] > a.limit - nbytes:
-        return BEYOND
-    return positional_write_parts(a.fd, data, sizes, n, offset[0], n_done)
+        error = _append_shared(a, data, sizes, n, nbytes, offset, n_done)
+    else:
+        offset[0] = fetch_add(&a.end[END], nbytes)
+        if offset[0] > a.limit - nbytes:
+            return BEYOND
+        error = positional_write_parts(a.fd, data, sizes, n, offset[0], n_done)
+    if not error:
+        _send_on(a, offset[0] + nbytes)
+    return error
 
 
 cdef int _append_shared(
@@ -68,6 +75,13 @@ cdef void _reserve(const appendix* a, int64_t end) noexcept nogil:
         return
     begin = max(begin, end - STEP // 2)
     a.end[RESERVED] = end + STEP if reserve(a.fd, begin, end + STEP - begin) == 0 else a.limit
+
+
+cdef void _send_on(const appendix* a, int64_t end) noexcept nogil:
+    """Let the disk begin while others still encode, so that whoever syncs at the end does not wait for all of it."""
+    cdef int64_t begin = load(&a.end[ON_ITS_WAY])
+    if end - begin >= PORTION and replace(&a.end[ON_ITS_WAY], begin, end):
+        send_to_disk(a.fd, begin, end - begin)
 
 
 cdef int _lock(const appendix* a) noexcept nogil:

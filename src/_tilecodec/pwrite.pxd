@@ -116,6 +116,15 @@ cdef extern from *:
         return ENOSYS;
     }
     #endif
+    #if defined(__linux__) && defined(SYNC_FILE_RANGE_WRITE)
+    static void tilecodec_send_to_disk(int fd, int64_t offset, int64_t nbytes) {
+        (void)sync_file_range(fd, (off64_t)offset, (off64_t)nbytes, SYNC_FILE_RANGE_WRITE);
+    }
+    #else
+    static void tilecodec_send_to_disk(int fd, int64_t offset, int64_t nbytes) {
+        (void)fd; (void)offset; (void)nbytes;
+    }
+    #endif
     #ifdef _WIN32
     #define TILECODEC_HAS_SHARED 0
     static int tilecodec_lock(int fd) { (void)fd; return ENOSYS; }
@@ -147,6 +156,8 @@ cdef extern from *:
     ) noexcept nogil
     # Room on the disk behind the end of the file, whose size stays: writing there costs a third less.
     int reserve "tilecodec_reserve"(int fd, int64_t offset, int64_t nbytes) noexcept nogil
+    # The system begins to bring written bytes to the disk; nobody waits, and nobody may rely on it.
+    void send_to_disk "tilecodec_send_to_disk"(int fd, int64_t offset, int64_t nbytes) noexcept nogil
     # A lock of the file that other processes respect, but not other threads; EAGAIN: somebody holds it.
     int lock_file "tilecodec_lock"(int fd) noexcept nogil
     void unlock_file "tilecodec_unlock"(int fd) noexcept nogil

@@ -1,7 +1,7 @@
 """The rows of writing: which pixels, written how, by whom, and the ratio to reach."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,7 @@ def _zstd() -> WriteRow:
 def _raw() -> WriteRow:
     entries = (
         _entry(BFIO, BFIO, IMAGE, compression=None, tile_size=TILE),
+        replace(_entry("bfio durable=False", BFIO, IMAGE, compression=None, durable=False), counts=False),
         _tifffile("", IMAGE, None),
         _rasterio("", IMAGE),
         _pyvips("", IMAGE),

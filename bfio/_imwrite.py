@@ -40,6 +40,7 @@ def imwrite(
     bigtiff: bool | None = None,
     max_workers: int | None = None,
     backend: str | None = None,
+    durable: bool = True,
     overwrite: bool = True,
     progress: Any = None,
 ) -> None:
@@ -62,7 +63,7 @@ def imwrite(
         To begin with; the sizes are those of the array.
     compression, compression_level, predictor, tile_size, levels, downsample, bigtiff : optional
         As in :class:`BioWriter`.
-    max_workers, backend, overwrite, progress : optional
+    max_workers, backend, durable, overwrite, progress : optional
         As in :class:`BioWriter`.
     """
     pixels = as_pixels(array)
@@ -72,7 +73,8 @@ def imwrite(
     writer = BioWriter(
         path, max_workers, backend, metadata,
         compression=compression, compression_level=compression_level, predictor=predictor, tile_size=tile_size,
-        levels=levels, downsample=downsample, bigtiff=bigtiff, overwrite=overwrite, progress=progress,
+        levels=levels, downsample=downsample, bigtiff=bigtiff, durable=durable, overwrite=overwrite,
+        progress=progress,
     )  # fmt: skip
     with writer:
         writer.shape = (y, x, z, c * samples, t)

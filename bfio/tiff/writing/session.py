@@ -88,8 +88,7 @@ class WriteSession:
         """Make a checkpoint: everything that was written until now outlives a crash."""
         with self._gate.alone(), self._watch():
             if self._coordinator:
-                if not self._writer.store.alone:
-                    self._writer.store.tables.load(self._part)
+                self._writer.look_around()
                 make_checkpoint(self._writer)
             else:
                 self._writer.write_ready()
@@ -112,8 +111,7 @@ class WriteSession:
     def missing(self) -> list[Region]:
         """Regions that were not written yet."""
         with self._gate.alone(), self._watch():
-            if not self._writer.store.alone:
-                self._writer.store.tables.load(self._part)
+            self._writer.look_around()
             return missing_regions(self._writer)
 
     def close(self, fill_missing: bool | None = None) -> None:
@@ -152,8 +150,7 @@ class WriteSession:
         store = self._writer.store
         if fill_missing is None:
             fill_missing = store.alone
-        if not store.alone:
-            store.tables.load(self._part)
+        self._writer.look_around()
         self._part.check_name()
         finish(self._writer, self._workers, fill_missing=fill_missing)
         wipe(self._part.fd, str(self.path))

@@ -172,8 +172,7 @@ class TileStore:
     def _refresh(self, level: int, planes: np.ndarray, tiles: np.ndarray) -> None:
         """Learn what other processes have written of these tiles."""
         for plane in np.unique(planes).tolist():
-            mine = tiles[planes == plane]
-            self.tables.refresh(self.part, level, plane, int(mine.min()), int(mine.max()) + 1)
+            self.tables.refresh(self.part, level, plane, tiles[planes == plane])
 
     def _drop_above(self, level: int, planes: np.ndarray, tiles: np.ndarray, known: np.ndarray) -> None:
         """Make the tiles of lower resolution missing that were made from older pixels of these tiles.

@@ -127,15 +127,15 @@ class Tables:
             found += zip(offsets[there].tolist(), byte_counts[there].tolist(), strict=True)
         return sorted(found)
 
-    def refresh(self, part: PartFile, level: int, plane: int, first: int, stop: int) -> None:
-        """Read the entries of consecutive tiles of a plane again, which another process may have written."""
-        size = self._front.entry_nbytes
+    def refresh(self, part: PartFile, level: int, plane: int, tiles: np.ndarray) -> None:
+        """Read the entries of tiles of a plane again, which another process may have written."""
+        size, first, stop = self._front.entry_nbytes, int(tiles.min()), int(tiles.max()) + 1
         for positions, table in (
             (self._front.offset_entries, self.offsets),
             (self._front.count_entries, self.byte_counts),
         ):
             data = part.pread((stop - first) * size, int(positions[level][plane]) + first * size)
-            table[level][plane, first:stop] = np.frombuffer(data, f"u{size}")
+            table[level][plane, tiles] = np.frombuffer(data, f"u{size}")[tiles - first]
 
     def _gather(self, front: np.ndarray, starts: np.ndarray, table: np.ndarray) -> None:
         size = self._front.entry_nbytes

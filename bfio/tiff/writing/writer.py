@@ -260,6 +260,18 @@ class TiffWriter:
                 self._write_sealed([key])
         return rest
 
+    def look_around(self) -> None:
+        """Learn what other processes have written: whole tiles, which replace the parts that this one has of them."""
+        if self.store.alone:
+            return
+        tables = self.store.tables
+        parts = {key: tables.get(key) for key, _ in self.partials.items(0)}
+        tables.load(self.store.part)
+        for key, entries in parts.items():
+            if tables.get(key) != entries:
+                self.partials.forget(key)
+                self.snapshots.discard(key)
+
     def seal(self, key: Key) -> None:
         """Have a tile to oneself, in memory. No other thread may write meanwhile."""
         with self.store.naming(key):

@@ -51,8 +51,8 @@ WRITING = Kind(
     "Writing",
     """Each round makes a new file on disk, from opening to closing, out of an image in memory; tifffile reads the first
 file of each contender back, and its pixels are compared with the image. bfio alone waits until the disk has the file;
-"durable=False" does not, and is shown for information. Tiles of 1024 x 1024 unless said otherwise, 512 x 512 for the 64 planes of 1024 x 1024. To reach: the ratio,
-with a file no more than 5% larger than that of the best rival.""",
+"durable=False" does not, and is shown for information. Tiles of 1024 x 1024 unless said otherwise, 512 x 512 for the
+64 planes of 1024 x 1024. To reach: the ratio, with a file no more than 5% larger than that of the best rival.""",
     ["work", "bfio, ms", "best rival, ms", *RATIOS, "bfio, MB", "rival, MB", "size ratio", "reached"],
     _write_line,
     "fastest round, ms / file, MB",

@@ -257,11 +257,14 @@ class BioWriter(DescribedImage):
     @property
     def missing(self) -> list[Key]:
         """Keys of the regions that were not written yet: ``for key in writer.missing: writer[key] = ...``."""
-        begun = self._options.resume and part_path(self._file_path).exists()
-        if self._open is None and not self._closed and not begun:
+        if self._open is None and not self._closed and not self._is_left_over():
             y, x, z, c, t = (slice(0, size) for size in self._draft.sizes)
             return [(y, x, z, c, t)]
         return self._started().missing
+
+    def _is_left_over(self) -> bool:
+        """Whether an earlier writer left a file to go on with."""
+        return self._options.resume and part_path(self._file_path).exists()
 
     @property
     def _backend(self) -> _Backend:
@@ -272,8 +275,10 @@ class BioWriter(DescribedImage):
     def close(self) -> None:
         """Finish the file and give it its name. Closing twice is allowed.
 
-        What was never written reads as 0. A writer that was never written to makes no file.
+        What was never written reads as 0. A writer that was never written to makes no file, unless it resumes one.
         """
+        if self._open is None and not self._closed and self._is_left_over():
+            self._started()
         with self._lock:
             backend, is_closed, self._closed = self._open, self._closed, True
         if is_closed or self._pid != os.getpid():

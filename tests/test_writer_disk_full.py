@@ -84,7 +84,7 @@ def written_to(disk, path, case, truth, spare, work):
     writer.flush()
     found = os.statvfs(path.parent)
     disk((found.f_blocks - found.f_bfree) * found.f_frsize // 1024 + spare)
-    with pytest.raises(OSError) as caught:  # noqa: PT011 - the number tells
+    with pytest.raises(OSError) as caught:
         work(writer)
     assert caught.value.errno == errno.ENOSPC
     writer._abandon()

@@ -1,9 +1,9 @@
 """Deflate with a zlib header and checksum (RFC 1950 and 1951).
 
 Levels 1 to 3 are those of ISA-L where the build has it, else libdeflate's, as 0 and 4 to 12 are. Level -1 is what is
-fastest, for each tile by itself: ``noisy_deflate`` where a sample holds no long copies, ``image_deflate``, or ISA-L where
-a sample of the tile hardly shrinks. On 16-bit microscopy with a predictor the file is no larger than ISA-L's; without one,
-and on 8-bit and 32-bit pixels, ``noisy_deflate`` can be 5 to 18% larger, at about twice the speed.
+fastest, for each tile by itself: ``noisy_deflate`` where a sample holds no long copies, ``image_deflate``, or ISA-L
+where a sample of the tile hardly shrinks. On 16-bit microscopy with a predictor the file is no larger than ISA-L's;
+without one, and on 8-bit and 32-bit pixels, ``noisy_deflate`` can be 5 to 18% larger, at about twice the speed.
 """
 
 from libc.stdint cimport uint8_t, uint32_t

@@ -6,6 +6,7 @@ import resource
 import signal
 import sys
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -46,24 +47,27 @@ def test_a_full_device(compression, n_threads, rng):
     assert not job.offsets.any() and job.progress[Progress.COMMITTED] == 0
 
 
-@pytest.fixture
-def file_limit():
-    """Sets the size that files may have."""
+@contextmanager
+def file_limit(nbytes):
+    """Sets the size that files may have. Not for longer than needed: what this process prints may go to a file too."""
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda nbytes: resource.setrlimit(resource.RLIMIT_FSIZE, (nbytes, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (nbytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
 
 
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("n_threads", [1, 4])
 @pytest.mark.parametrize("compression", NATIVE)
-def test_a_file_that_may_not_grow(compression, n_threads, shared, file, file_limit, rng):
+def test_a_file_that_may_not_grow(compression, n_threads, shared, file, rng):
     job = Job(noise(rng, (1, 1, 1, 250, 240), "u2"), (16, 16), compression)
     os.ftruncate(file, job.front)
-    file_limit(job.front + 30000)
-    [(status, index)] = job.run(file, n_threads, shared=shared)
+    with file_limit(job.front + 30000):
+        [(status, index)] = job.run(file, n_threads, shared=shared)
     assert status == Status.WRITE_FAILED and job.progress[Progress.ERRNO] == errno.EFBIG
     n = int(job.progress[Progress.COMMITTED])
     assert 0 < n == index < job.n
@@ -78,11 +82,11 @@ def test_a_file_that_may_not_grow(compression, n_threads, shared, file, file_lim
     np.testing.assert_array_equal(good[..., :rows, :], job.image[..., :rows, :])
 
 
-def test_entries_that_can_not_be_written(file, file_limit, rng):
+def test_entries_that_can_not_be_written(file, rng):
     job = Job(noise(rng, (1, 1, 1, 250, 240), "u2"), (16, 16))
     job.count_entries += 1 << 40
-    file_limit(1 << 30)
-    [(status, index)] = job.run(file, 2)
+    with file_limit(1 << 30):
+        [(status, index)] = job.run(file, 2)
     assert (status, index) == (Status.WRITE_FAILED, 0) and not job.offsets.any()
 
 
@@ -287,10 +291,10 @@ def test_append_bytes(shared, file):
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_append_bytes_reports_the_reason(shared, file, file_limit):
-    file_limit(100)
+def test_append_bytes_reports_the_reason(shared, file):
     end = np.zeros(N_END, np.int64)
-    assert _kernels.append_bytes(file, end, shared, bytes(101))[:2] == (Status.WRITE_FAILED, errno.EFBIG)
+    with file_limit(100):
+        assert _kernels.append_bytes(file, end, shared, bytes(101))[:2] == (Status.WRITE_FAILED, errno.EFBIG)
     assert _kernels.append_bytes(-1, end, shared, bytes(1))[:2] == (Status.WRITE_FAILED, errno.EBADF)
     assert not end[8]
 

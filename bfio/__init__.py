@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import sys
 from typing import TYPE_CHECKING, Any
 
 from bfio._version import __version__
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from bfio._imread import imread
     from bfio._imwrite import imwrite
     from bfio._versions import show_versions, versions
+    from bfio.bioformats.jvm import start
     from bfio.conversion import convert
     from bfio.errors import (
         BackendMissingError,
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from bfio.limits import Limits
     from bfio.reader import BioReader
     from bfio.writer import BioWriter
+
+    JAR_VERSION: str | None
+    """Version of Bio-Formats that runs in this process; None before :func:`bfio.start` or its first use."""
 
 __all__ = [
     "JAR_VERSION",
@@ -49,11 +54,9 @@ __all__ = [
     "imread",
     "imwrite",
     "show_versions",
+    "start",
     "versions",
 ]
-
-JAR_VERSION: str | None = None
-"""Version of the Bio-Formats jar; None where none runs."""
 
 logging.getLogger("bfio").addHandler(logging.NullHandler())
 
@@ -67,12 +70,17 @@ _HOMES = {
     "imread": "bfio._imread",
     "imwrite": "bfio._imwrite",
     "show_versions": "bfio._versions",
+    "start": "bfio.bioformats.jvm",
     "versions": "bfio._versions",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that ``import bfio`` costs nearly nothing."""
+    if name == "JAR_VERSION":
+        jvm = sys.modules.get("bfio.bioformats.jvm")
+        running = jvm and jvm.running()
+        return running.version if running else None
     if name not in _HOMES:
         raise AttributeError(f"module 'bfio' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)

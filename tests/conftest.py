@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from corpus_files import CORPUS
 from http_server import Server
-
-CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
-
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as background jobs of a shell begin; children would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+OF_THE_JVM = (".jar", "/lib/modules")
+"""Files that a JVM opens when it pleases, and keeps; what its readers open is not among them."""
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +55,9 @@ def _open_files() -> set[tuple[str, str]]:
             path = os.readlink(f"/proc/self/fd/{number}")
         except OSError:
             continue
-        if path.startswith("/") and not path.startswith(("/proc/", "/dev/", "/sys/")) and os.path.isfile(path):
+        if path.startswith(("/proc/", "/dev/", "/sys/")) or path.endswith(OF_THE_JVM):
+            continue
+        if path.startswith("/") and os.path.isfile(path):
             found.add((number, path))
     return found
 

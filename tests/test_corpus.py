@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 import pytest
-from conftest import CORPUS
+from corpus_files import CORPUS
 
 from bfio import BioReader
 

@@ -64,28 +64,39 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """How one level is stored: names of the codec and of the predictor, and the tiles as they are in the file."""
+    """How one level is stored: names of the codec and of the predictor, and the tiles as they are in the file.
+
+    What a file does not tell is ``"unknown"``. Where ``strips`` is None the tiles are unknown too, and ``tile_shape``
+    is the size of a region that can be read without waste.
+    """
 
     compression: str
     predictor: str = "none"
     tile_shape: tuple[int, int] = (0, 0)
-    strips: bool = False
+    strips: bool | None = False
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesStorage:
-    """How one series is stored; ``dimension_order`` is that of the planes in the file, such as ``"XYCZT"``."""
+    """How one series is stored; ``dimension_order`` is that of the planes in the file, such as ``"XYCZT"``.
+
+    A ``thumbnail`` is a preview, a label or the like of another series.
+    """
 
     levels: tuple[Storage, ...]
     dialect: str | None = None
     dimension_order: str | None = None
+    thumbnail: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a file is, for people: nothing of it is needed to read pixels."""
+    """What a file is, for people: nothing of it is needed to read pixels.
+
+    ``byte_order`` is None where the series differ in it, ``nbytes`` where a part of the file is not on disk.
+    """
 
     format: str
-    byte_order: str
-    nbytes: int
+    byte_order: str | None
+    nbytes: int | None
     series: tuple[SeriesStorage, ...]

@@ -17,7 +17,7 @@ from bfio.bioformats import logs
 from bfio.bioformats.locate import INSTALL, Found, find_jar, find_jvm
 from bfio.errors import BackendMissingError, UsageError
 
-__all__ = ["HEAP_VARIABLE", "Running", "attached", "java", "running", "start"]
+__all__ = ["HEAP_VARIABLE", "Running", "attached", "is_running", "java", "running", "start"]
 
 HEAP_VARIABLE = "BFIO_JAVA_MAX_HEAP"
 LEAST_VERSION = (6, 0)
@@ -90,6 +90,15 @@ def start(jvm: str | None = None, jar: str | None = None, max_heap: str | None =
 def running() -> Running | None:
     """What runs, or None."""
     return _State.running
+
+
+def is_running() -> bool:
+    """Whether Java runs in this process and can be used; False in a forked child, and when the interpreter ends."""
+    if _State.pid != os.getpid() or _State.running is None:
+        return False
+    import jpype
+
+    return bool(jpype.isJVMStarted())
 
 
 def java(name: str) -> Any:

@@ -43,11 +43,6 @@ class ReaderPool:
         Absolute.
     n : int
         Most readers; further threads wait for one.
-
-    Attributes
-    ----------
-    ome_xml : str
-        The metadata as the first reader found them.
     """
 
     def __init__(self, path: str, n: int) -> None:
@@ -62,7 +57,7 @@ class ReaderPool:
         start()
         began = time.perf_counter()
         with attached(), java_errors(path, "can not be opened"):
-            first, self.ome_xml = _open_first(path)
+            first = _open_first(path)
             self._kind = java("java.lang.Object").getClass(first.getReader())
         self._seconds_opening = time.perf_counter() - began
         self._idle.append(Desk(first))
@@ -145,19 +140,18 @@ class ReaderPool:
                     _close(desk)
 
 
-def _open_first(path: str) -> tuple[Any, str]:
-    """Reader of a file, and its OME-XML."""
+def _open_first(path: str) -> Any:
+    """Reader of a file that gathers all its metadata."""
     service = java("loci.common.services.ServiceFactory")().getInstance(java("loci.formats.services.OMEXMLService"))
-    store = service.createOMEXMLMetadata()
     reader = java("loci.formats.ImageReader")()
     try:
         reader.setFlattenedResolutions(False)
-        reader.setMetadataStore(store)
+        reader.setMetadataStore(service.createOMEXMLMetadata())
         reader.setId(path)
-        return reader, str(service.getOMEXML(store))
     except BaseException:
         reader.close()
         raise
+    return reader
 
 
 def _close(desk: Desk) -> None:

@@ -14,11 +14,13 @@ from bfio import _kernels
 from bfio._parallel import Workers
 from bfio.bioformats.access import Access
 from bfio.bioformats.decoded import Decoded, TileKey
+from bfio.bioformats.describe import describe
 from bfio.bioformats.failures import java_errors
 from bfio.bioformats.jvm import attached
+from bfio.bioformats.metadata import ome_xml_of
 from bfio.bioformats.pool import Desk, ReaderPool
 from bfio.bioformats.regions import MAX_NBYTES, Region, overlap, regions
-from bfio.bioformats.structure import JavaSeries, describe, read_structure
+from bfio.bioformats.structure import JavaSeries, read_structure
 from bfio.errors import FormatError, LimitError, UsageError
 from bfio.limits import Limits
 from bfio.metadata import Description
@@ -74,14 +76,15 @@ class JavaImages:
         self._pool = ReaderPool(path, max_workers)
         try:
             with attached(), java_errors(path, "the structure can not be read"):
-                self.images = read_structure(self._pool.first, self._pool.ome_xml, limits)
+                self._xml = ome_xml_of(self._pool.first, limits)
+                self.images = read_structure(self._pool.first, self._xml, limits)
         except BaseException:
             self._pool.close()
             raise
 
     def ome_xml(self) -> str:
         """The metadata as OME-XML, made by Bio-Formats."""
-        return self._pool.ome_xml
+        return self._xml
 
     def describe(self) -> Description:
         """What the file is, and how its images are stored, as far as Bio-Formats tells."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bfio.backends.registry import Source
+from bfio.backends.detect import Source
 from bfio.limits import Limits
 from bfio.reader import BioReader
 from bfio.result import result_array, result_dtype

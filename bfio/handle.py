@@ -11,7 +11,9 @@ from typing import Any
 from bfio._locks import ProcessLock
 from bfio._parallel import available_cpus
 from bfio.backends.base import ReaderBackend
-from bfio.backends.registry import Source, checked_name, open_reader
+from bfio.backends.detect import Source
+from bfio.backends.opening import open_reader
+from bfio.backends.registry import checked_name
 from bfio.byteio import is_url
 from bfio.errors import UsageError
 from bfio.limits import Limits
@@ -28,7 +30,7 @@ class Handle:
     ----------
     source : str, path or binary file object
     backend : str, optional
-        Name of the backend asked for.
+        Name of the backend asked for; by default the content of the file decides.
     max_workers : int, optional
         By default the CPUs that this process may use.
     options : dict
@@ -81,7 +83,7 @@ class Handle:
     def _opened(self) -> ReaderBackend:
         assert self.source is not None
         options = {**self._options, "limits": self.limits, "max_workers": self.max_workers}
-        return open_reader(self.source, **options)
+        return open_reader(self.source, backend=self._asked_name, **options)
 
     def adopt(self, backend: ReaderBackend, check: Callable[[ReaderBackend], None] | None = None) -> None:
         """Keep a backend, or close it where `check` raises."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from bfio import preview
-from bfio.backends.registry import READABLE, Source, detect
-from bfio.errors import FormatError, UsageError
+from bfio.backends.detect import Source, detect
+from bfio.errors import BackendMissingError, FormatError, UnsupportedError, UsageError
 from bfio.handle import Handle, choice
 from bfio.limits import Limits
 from bfio.properties import ImageProperties
@@ -41,11 +41,14 @@ class BioReader(ImageProperties):
     max_workers : int, optional
         Threads that decode. By default the CPUs that this process may use.
     backend : str, optional
-        ``"python"`` (TIFF). By default the content of the file decides.
+        ``"python"`` (TIFF, and never Java) or ``"bioformats"`` (anything that Bio-Formats reads). By default the
+        content of the file decides: TIFF is read by the first, all else by the second.
     clean_metadata : bool
         Repair OME-XML that is not valid before :attr:`metadata` is built.
     level : int, optional
-        Resolution to read: 0 (or None) is the full one, -1 the smallest.
+        Resolution to read: 0 (or None) is the full one, -1 the smallest. As in bfio 2, it counts the images of a file
+        that is read through Bio-Formats if that has several and none has smaller resolutions: ``level=1`` is then
+        the same as ``series=1``.
     series : int
         Image of the file to read.
     limits : Limits, optional
@@ -106,9 +109,12 @@ class BioReader(ImageProperties):
     def _choose(self, backend: ReaderBackend) -> None:
         """Look up the series and level that were asked for."""
         series, level = self._asked
+        level = 0 if level is None else level
+        if series == 0 and _counts_series(backend, level):
+            series, level = level, 0
         self._series_index = choice(series, len(backend.series), "series")
         chosen = backend.series[self._series_index]
-        self._level_index = choice(0 if level is None else level, len(chosen.levels), "level")
+        self._level_index = choice(level, len(chosen.levels), "level")
         self._chosen = chosen
 
     @property
@@ -296,16 +302,19 @@ class BioReader(ImageProperties):
 
     @classmethod
     def image_size(cls, filepath: Source) -> tuple[int, int]:
-        """Width and height (X, Y) of the first image of a file; (-1, -1) for a format that bfio can not read."""
+        """Width and height (X, Y) of the first image of a file; (-1, -1) for one that can not be read here.
+
+        That is text, formats that nobody knows, and formats of Bio-Formats where it is not installed.
+        """
+        is_tiff = False
         try:
-            if detect(filepath) not in READABLE:
-                return (-1, -1)
-        except FormatError:
-            if isinstance(filepath, (str, os.PathLike)) and Path(filepath).is_dir():
+            is_tiff = detect(filepath) == "TIFF"
+            with cls(filepath, max_workers=1, cache_bytes=0) as reader:
+                return reader.X, reader.Y
+        except (FormatError, UnsupportedError, BackendMissingError):
+            if is_tiff or (isinstance(filepath, (str, os.PathLike)) and Path(filepath).is_dir()):
                 raise
             return (-1, -1)
-        with cls(filepath, max_workers=1, cache_bytes=0) as reader:
-            return reader.X, reader.Y
 
     def close(self) -> None:
         """Release the file; its properties stay known. Closing twice is allowed."""
@@ -333,3 +342,10 @@ class BioReader(ImageProperties):
         self._handle = state["handle"]
         self.clean_metadata, self._asked = state["clean_metadata"], state["asked"]
         self._prepare()
+
+
+def _counts_series(backend: ReaderBackend, level: Any) -> bool:
+    """Whether ``level=`` names an image, as in scripts for bfio 2 that go through all images of a plate or slide."""
+    if backend.name != "bioformats" or any(len(series.levels) > 1 for series in backend.series):
+        return False
+    return hasattr(level, "__index__") and 0 < level < len(backend.series)

@@ -9,7 +9,6 @@ import pytest
 from fakes import FakeBackend, public, sample_image
 
 from bfio import imread
-from bfio.backends import registry
 from bfio.errors import BackendMissingError, BfioError, LimitError, ReadOnlyError, UsageError
 from bfio.metadata import Channel, Level
 from bfio.reader import BioReader
@@ -278,7 +277,7 @@ def test_backend_names_of_old_scripts(opened, tmp_path, name):
     assert BioReader(tmp_path / "a.tif", backend=name)._backend_name == "python"
 
 
-@pytest.mark.parametrize("name", ["bioformats", "zarr", "Zarr"])
+@pytest.mark.parametrize("name", ["zarr", "Zarr"])
 def test_backends_of_later_versions(name):
     with pytest.raises(BackendMissingError, match="not in this version"):
         BioReader("a.tif", backend=name)
@@ -297,53 +296,12 @@ def test_wrong_kinds_of_arguments():
         BioReader("a.tif", max_workers="2")
 
 
-FOREIGN = {
-    "a.czi": (b"ZISRAWFILE\0\0", "CZI"),
-    "a.png": (b"\x89PNG\r\n\x1a\n\0", "PNG"),
-    "a.jpg": (b"\xff\xd8\xff\xe0\0", "JPEG"),
-    "a.nd2": (b"\xda\xce\xbe\x0a\0", "ND2"),
-    "a.lif": (b"\x70\0\0\0\0", "LIF"),
-    "a.h5": (b"\x89HDF\r\n\x1a\n\0", "HDF5"),
-    "a.zip": (b"PK\x03\x04\0", "zip"),
-    "a.dcm": (b"\0" * 128 + b"DICM", "DICOM"),
-    "a.bmp": (b"BM\x36\0\0\0", "BMP"),
-    "a.tif": (b"\x01\x02\x03\x04", "no image file that bfio knows"),
-    "b.tif": (b"", "empty"),
-    "c.tif": ("B\u00e4ume, not an image\n".encode(), "text file"),
-    "bm.tif": (b"BM is how this text begins", "text file"),
-    "d.tif": (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
-    "e.tif": (b"<!DOCTYPE html><html>", "web page"),
-    "f.companion.ome": (b'<?xml version="1.0"?><OME xmlns="x">', "OME-XML"),
-}
-
-
-@pytest.mark.parametrize("name", FOREIGN)
-def test_other_files_are_named_in_one_sentence(tmp_path, name):
-    content, word = FOREIGN[name]
-    path = tmp_path / name
-    path.write_bytes(content)
-    with pytest.raises(BfioError, match=word) as caught:
-        BioReader(path)
-    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-    assert BioReader.image_size(path) == (-1, -1)
-
-
 def test_folders(tmp_path):
     with pytest.raises(ValueError, match="directory"):
         BioReader(tmp_path)
     (tmp_path / ".zattrs").write_text("{}")
     with pytest.raises(BfioError, match="zarr"):
         BioReader(tmp_path)
-
-
-@pytest.mark.parametrize("head", [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"])
-def test_tiff_by_its_first_bytes(tmp_path, head):
-    path = tmp_path / "image.dat"
-    path.write_bytes(head + b"\0" * 20)
-    assert registry.detect(path) == "TIFF"
-    with path.open("rb") as file:
-        file.seek(3)
-        assert registry.detect(file) == "TIFF"
 
 
 def test_image_size_is_width_then_height(opened, tmp_path):

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from bfio.byteio import open_source
+from bfio.byteio import Source, open_source
 from bfio.limits import Limits
 from bfio.metadata import Description, Series
 from bfio.selection import Box
@@ -22,7 +22,7 @@ class OmeTiffReader:
 
     Parameters
     ----------
-    path : str, path or binary file object
+    path : str, path, binary file object or Source
         A local file or an fsspec URL.
     max_workers : int
     limits : Limits
@@ -35,7 +35,7 @@ class OmeTiffReader:
 
     def __init__(
         self,
-        path: str | PathLike[str] | BinaryIO,
+        path: str | PathLike[str] | BinaryIO | Source,
         *,
         max_workers: int,
         limits: Limits,
@@ -75,4 +75,3 @@ class OmeTiffReader:
     def close(self) -> None:
         """Close the file."""
         self._reader.close()
-

@@ -14,7 +14,7 @@ from bfio.byteio.names import is_url, local_path
 from bfio.byteio.source import Source
 from bfio.errors import UsageError
 
-__all__ = ["FileSource", "ObjectSource", "Source", "is_url", "open_source"]
+__all__ = ["FileSource", "ObjectSource", "Source", "is_url", "local_path", "open_source"]
 
 
 def open_source(

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bfio.backends.registry import Source, writer_name
+from bfio.backends.detect import Source
+from bfio.backends.registry import writer_name
 from bfio.byteio import is_url
 from bfio.conversion.job import Job
 from bfio.conversion.memory import parse_memory

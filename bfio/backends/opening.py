@@ -1,0 +1,143 @@
+"""Which backend reads a file: by its first bytes, and where these tell nothing, Bio-Formats decides."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bfio import byteio
+from bfio.backends.detect import NOBODY_READS, TEXT, UNKNOWN, Source, local_path, look, source_name
+from bfio.errors import BackendMissingError, FormatError, UnsupportedError
+
+if TYPE_CHECKING:
+    from bfio.backends.base import ReaderBackend
+
+__all__ = ["INSTALL", "java_installed", "open_reader"]
+
+logger = logging.getLogger("bfio")
+
+INSTALL = "pip install 'bfio[java]'"
+"""What brings Bio-Formats and a JVM."""
+
+
+def open_reader(
+    source: Source, storage_options: Mapping[str, Any] | None = None, backend: str | None = None, **options: Any
+) -> ReaderBackend:
+    """Open a file with the backend that can read it.
+
+    Parameters
+    ----------
+    source : str, path or binary file object
+    storage_options : mapping, optional
+        For fsspec.
+    backend : str, optional
+        ``"python"`` or ``"bioformats"`` to have this one and no other; else TIFF is read by the first, and all other
+        formats by the second.
+    **options
+        For the backend.
+
+    Raises
+    ------
+    FileNotFoundError
+    FormatError
+        A folder, an empty file, text that nobody reads.
+    UnsupportedError
+        Some other format, which the message names where it is known.
+    BackendMissingError
+        It needs Bio-Formats, which is not installed.
+    """
+    opened, found = look(source, storage_options)
+    if opened is not None:
+        try:
+            if found == "TIFF" and backend != "bioformats":
+                return _open_tiff(opened, source, backend, {"storage_options": storage_options, **options})
+        except BaseException:
+            opened.close()
+            raise
+        opened.close()
+    if backend == "python":
+        raise UnsupportedError(
+            f"{source_name(source)} is {_kind(found)}, which backend='python' does not read; leave backend= out"
+        )
+    return _open_foreign(source, found, backend == "bioformats", options)
+
+
+def _open_tiff(opened: byteio.Source, source: Source, backend: str | None, options: dict[str, Any]) -> ReaderBackend:
+    """A TIFF file by the reader for these; what that can not do, Bio-Formats is asked for."""
+    from bfio.backends.ometiff import OmeTiffReader
+
+    try:
+        return OmeTiffReader(opened, **options)
+    except UnsupportedError as error:
+        path, refused = local_path(source), error
+        if backend == "python" or path is None:
+            raise
+        if not java_installed():
+            raise UnsupportedError(f"{error}; Bio-Formats may read it: {INSTALL}") from error
+    try:
+        reader = _java_reader(path, options)
+    except Exception as failure:
+        raise refused from failure  # what the TIFF reader says of a TIFF file is clearer
+    opened.close()
+    logger.warning("%s; Bio-Formats reads it instead", refused)
+    return reader
+
+
+def _open_foreign(source: Source, found: str, is_forced: bool, options: dict[str, Any]) -> ReaderBackend:
+    """Any other file, by Bio-Formats."""
+    name, path = source_name(source), local_path(source)
+    is_told = is_forced or found not in {TEXT, UNKNOWN, *NOBODY_READS}
+    if path is None:
+        if not is_told:
+            raise _refusal(name, found)
+        raise UnsupportedError(
+            f"{name} is {_kind(found)}, which Bio-Formats reads, and from local files only: save it to one first"
+        )
+    if not java_installed():
+        if not is_told:
+            raise _refusal(name, found, f" knows; Bio-Formats knows many more: {INSTALL}")
+        raise BackendMissingError(f"{name} is {_kind(found)}, which needs Bio-Formats: {INSTALL}")
+    try:
+        return _java_reader(path, options)
+    except BackendMissingError as error:
+        if not is_told:
+            raise _refusal(name, found, f" knows; Bio-Formats could not be asked: {error}") from error
+        raise BackendMissingError(f"{name} is {_kind(found)}, which needs Bio-Formats: {error}") from error
+    except UnsupportedError as error:
+        if not _is_unknown(error):
+            raise
+        raise _refusal(name, found, " or Bio-Formats knows") from error
+
+
+def _java_reader(path: str, options: dict[str, Any]) -> ReaderBackend:
+    from bfio.backends.bioformats import BioFormatsReader
+
+    return BioFormatsReader(path, **options)
+
+
+def java_installed() -> bool:
+    """Whether Bio-Formats can be asked at all; what else is missing shows when the JVM starts."""
+    try:
+        return importlib.util.find_spec("jpype") is not None
+    except (ImportError, ValueError):  # it is blocked, or None stands in its place
+        return False
+
+
+def _is_unknown(error: UnsupportedError) -> bool:
+    """Whether Bio-Formats does not know the format, in contrast to something within a file that it knows."""
+    return type(error.__cause__).__name__.endswith("UnknownFormatException")
+
+
+def _refusal(name: str, found: str, knows: str = " knows") -> FormatError | UnsupportedError:
+    """The error for a file that nobody here reads."""
+    if found == TEXT:
+        return FormatError(f"{name} is a text file, not an image")
+    if found == UNKNOWN:
+        return UnsupportedError(f"{name} is no image file that bfio{knows}")
+    return UnsupportedError(f"{name} is {_kind(found)}, of a kind that neither bfio nor Bio-Formats reads")
+
+
+def _kind(found: str) -> str:
+    return {UNKNOWN: "of an unknown format", TEXT: "text"}.get(found, f"of the format {found}")

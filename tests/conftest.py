@@ -82,6 +82,13 @@ def nothing_left_behind() -> Iterator[None]:
         time.sleep(0.02)
 
 
+@pytest.fixture(autouse=True)
+def java_stays_out(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the tests of tests/java may start a JVM in this process; to all others it is not installed."""
+    if request.path.parent.name != "java":
+        monkeypatch.setattr("bfio.backends.opening.java_installed", lambda: False)
+
+
 @pytest.fixture
 def in_fork() -> Callable[[Callable[[], object]], str]:
     """Run a function in a forked child: ``in_fork(function) -> repr(result)``; a child that hangs is killed."""

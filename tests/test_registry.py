@@ -1,5 +1,6 @@
 """Which backend serves a file, and what is said where none does or Bio-Formats is not installed. No Java runs here."""
 
+import importlib.util
 import subprocess
 import sys
 import types
@@ -57,8 +58,8 @@ class FakeJavaReader(FakeBackend):
     """Stands in for Bio-Formats; what is in ``says`` is raised."""
 
     name = "bioformats"
-    opened: list = []
-    says: Exception | None = None
+    opened = None
+    says = None
 
     def __init__(self, path, **options):
         super().__init__(sample_image(c=2), sample_image(c=2) + np.uint16(9))
@@ -78,10 +79,17 @@ def java(monkeypatch):
     return fake
 
 
-@pytest.fixture
-def no_java(monkeypatch):
-    """The extra is not installed, whatever this environment has."""
+def test_java_is_looked_for_without_importing_it(java_stays_out, monkeypatch):
+    assert opening.java_installed() is False
+    monkeypatch.undo()
+    assert opening.java_installed() is bool(importlib.util.find_spec("jpype"))
     monkeypatch.setitem(sys.modules, "jpype", None)
+    assert opening.java_installed() is False
+
+
+@pytest.fixture
+def no_java(java_stays_out):
+    """The extra is not installed, whatever this environment has."""
     assert not opening.java_installed()
 
 
@@ -189,7 +197,7 @@ def test_without_the_extra_nothing_of_java_is_imported():
                     assert "bfio[java]" in str(error), error
                 else:
                     raise AssertionError(backend)
-        assert not [name for name in sys.modules if name.startswith(("bfio.bioformats", "bfio.backends.bioformats"))]
+        assert not [name for name in sys.modules if name.startswith(("jpype", "bfio.bioformats.jvm", "bfio.backends.bio"))]
     """
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
 
@@ -243,8 +251,7 @@ def test_bioformats_can_be_forced_for_tiff_and_python_for_tiff_alone(file, java)
 
 def test_a_broken_tiff_is_not_given_to_bioformats_and_one_that_is_not_supported_is(file, java, monkeypatch, caplog):
     path = file("a.tif", TIFF)
-    monkeypatch.setattr("bfio.tiff.reader.read_header", refuse := Refuse(UnsupportedError("a rare thing")), raising=False)
-    monkeypatch.setattr("bfio.backends.ometiff.TiffReader", refuse)
+    monkeypatch.setattr("bfio.backends.ometiff.TiffReader", refuse := Refuse(UnsupportedError("a rare thing")))
     with BioReader(path) as reader:
         assert reader._backend_name == "bioformats" and "rare thing" in caplog.text
     with pytest.raises(UnsupportedError, match="rare thing"):

@@ -14,12 +14,9 @@ from bfio.errors import BackendMissingError, FormatError, UnsupportedError
 if TYPE_CHECKING:
     from bfio.backends.base import ReaderBackend
 
-__all__ = ["INSTALL", "java_installed", "open_reader"]
+__all__ = ["java_installed", "open_reader"]
 
 logger = logging.getLogger("bfio")
-
-INSTALL = "pip install 'bfio[java]'"
-"""What brings Bio-Formats and a JVM."""
 
 
 def open_reader(
@@ -75,7 +72,7 @@ def _open_tiff(opened: byteio.Source, source: Source, backend: str | None, optio
         if backend == "python" or path is None:
             raise
         if not java_installed():
-            raise UnsupportedError(f"{error}; Bio-Formats may read it: {INSTALL}") from error
+            raise UnsupportedError(f"{error}; Bio-Formats may read it: {_command()}") from error
     try:
         reader = _java_reader(path, options)
     except Exception as failure:
@@ -97,14 +94,14 @@ def _open_foreign(source: Source, found: str, is_forced: bool, options: dict[str
         )
     if not java_installed():
         if not is_told:
-            raise _refusal(name, found, f" knows; Bio-Formats knows many more: {INSTALL}")
-        raise BackendMissingError(f"{name} is {_kind(found)}, which needs Bio-Formats: {INSTALL}")
+            raise _refusal(name, found, f" knows; Bio-Formats knows many more: {_command()}")
+        raise BackendMissingError(f"{name} is {_kind(found)}, which needs Bio-Formats: {_command()}")
     try:
         return _java_reader(path, options)
     except BackendMissingError as error:
         if not is_told:
             raise _refusal(name, found, f" knows; Bio-Formats could not be asked: {error}") from error
-        raise BackendMissingError(f"{name} is {_kind(found)}, which needs Bio-Formats: {error}") from error
+        raise BackendMissingError(f"{name} is {_kind(found)}, which Bio-Formats reads: {error}") from error
     except UnsupportedError as error:
         if not _is_unknown(error):
             raise
@@ -120,9 +117,15 @@ def _java_reader(path: str, options: dict[str, Any]) -> ReaderBackend:
 def java_installed() -> bool:
     """Whether Bio-Formats can be asked at all; what else is missing shows when the JVM starts."""
     try:
-        return importlib.util.find_spec("jpype") is not None
+        return all(map(importlib.util.find_spec, ("jpype", "bfio.backends.bioformats")))
     except (ImportError, ValueError):  # it is blocked, or None stands in its place
         return False
+
+
+def _command() -> str:
+    from bfio.bioformats.locate import INSTALL  # needed in messages only
+
+    return INSTALL
 
 
 def _is_unknown(error: UnsupportedError) -> bool:

@@ -11,7 +11,18 @@ from front_files import a_recipe, write_file
 from bfio.errors import BfioError, FormatError
 from bfio.tiff.writing import state
 from bfio.tiff.writing.front import build_front
-from bfio.tiff.writing.state import Field, is_unfinished, read_field, read_state, state_nbytes, wipe, write_field
+from bfio.tiff.writing.state import (
+    Field,
+    is_complete,
+    is_unfinished,
+    mark_complete,
+    mark_unfinished,
+    read_field,
+    read_state,
+    state_nbytes,
+    wipe,
+    write_field,
+)
 
 
 @pytest.fixture
@@ -64,6 +75,22 @@ def test_threads_that_write_different_fields_do_not_disturb_each_other(unfinishe
     for thread in threads:
         thread.join()
     assert [read_field(fd, field) for field in Field] == [(499, field) for field in Field]
+
+
+def test_a_complete_file_keeps_its_notes(unfinished):
+    fd, recipe, path = unfinished
+    before = path.read_bytes()
+    assert is_unfinished(fd) and not is_complete(fd)
+    mark_complete(fd)
+    assert is_complete(fd) and not is_unfinished(fd) and read_state(fd)[0] == recipe
+    write_field(fd, Field.BLOB, 7, 8)
+    assert read_field(fd, Field.BLOB) == (7, 8)
+    write_field(fd, Field.BLOB, 0, 0)
+    mark_unfinished(fd)
+    assert path.read_bytes() == before
+    mark_complete(fd)
+    wipe(fd)
+    assert not is_complete(fd) and not is_unfinished(fd)
 
 
 def test_wiped_block_is_zeros_and_the_rest_is_untouched(unfinished):

@@ -14,12 +14,12 @@ from bfio.errors import BfioError, FormatError
 from bfio.tiff.writing.extents import Extent, Extents
 from bfio.tiff.writing.partfile import PartFile
 from bfio.tiff.writing.pieces import over
-from bfio.tiff.writing.state import Field, read_field, write_field
+from bfio.tiff.writing.state import Field, mark_unfinished, read_field, write_field
 from bfio.tiff.writing.store import TileStore
 from bfio.tiff.writing.tables import Key
 from bfio.tiff.writing.writer import TiffWriter
 
-__all__ = ["boot_mark", "make_checkpoint", "restore"]
+__all__ = ["boot_mark", "make_checkpoint", "restore", "take_back"]
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -89,6 +89,21 @@ def _packed(writer: TiffWriter, places: dict[Key, Extent], holes: Sequence[Exten
     return json.dumps({"tiles": tiles, "holes": holes}, separators=(",", ":")).encode()
 
 
+def take_back(part: PartFile) -> None:
+    """Open a complete file again that did not get its name. After a loss of power it is as any unfinished file."""
+    _, boot = read_field(part.fd, Field.CHECKPOINT, str(part.path))
+    if _is_certain(boot):
+        part.sync()  # a checkpoint: no tile is partial any more, whatever the note of the last one says
+        write_field(part.fd, Field.BLOB, 0, 0)
+        write_field(part.fd, Field.CHECKPOINT, part.size(), boot)
+    mark_unfinished(part.fd)
+
+
+def _is_certain(boot: int) -> bool:
+    """Whether all that was written under a boot mark can be read now."""
+    return bool(boot) and boot == boot_mark()
+
+
 def restore(writer: TiffWriter) -> None:
     """Go on from what is in an unfinished file: tables, parts of tiles, holes; doubtful tiles become missing.
 
@@ -99,7 +114,7 @@ def restore(writer: TiffWriter) -> None:
     """
     store, part = writer.store, writer.store.part
     checkpoint, boot = read_field(part.fd, Field.CHECKPOINT, str(part.path))
-    is_doubtful = not boot or boot != boot_mark()
+    is_doubtful = not _is_certain(boot)
     if is_doubtful and not checkpoint:  # nothing of it is certain
         store.begin()
         return

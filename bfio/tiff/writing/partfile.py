@@ -179,8 +179,12 @@ class PartFile:
         if sys.platform == "win32":
             self.close()  # an open file can not be renamed there
         os.replace(self.path, self.target)
+        if sys.platform == "win32":
+            self.fd = os.open(self.target, os.O_RDWR | os.O_BINARY)
+
+    def sync_name(self) -> None:
+        """Return when the name is on the disk, where folders can be synchronised."""
         _sync_folder(self.target.parent)
-        self.close()
 
     def close(self) -> None:
         """Close the descriptor. Closing twice is allowed."""

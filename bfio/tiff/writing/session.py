@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from bfio._parallel import Workers
 from bfio.errors import UsageError
 from bfio.selection import Box
 from bfio.target import part_path
-from bfio.tiff.writing.checkpoint import boot_mark, make_checkpoint, restore
+from bfio.tiff.writing.checkpoint import boot_mark, make_checkpoint, restore, take_back
 from bfio.tiff.writing.extents import Extents
 from bfio.tiff.writing.finish import finish
 from bfio.tiff.writing.front import Front, build_front
@@ -20,7 +20,17 @@ from bfio.tiff.writing.gate import Gate
 from bfio.tiff.writing.missing import Region, missing_regions
 from bfio.tiff.writing.partfile import PartFile
 from bfio.tiff.writing.recipe import Recipe
-from bfio.tiff.writing.state import Field, is_unfinished, read_field, read_state, wipe, write_field
+from bfio.tiff.writing.state import (
+    Field,
+    is_complete,
+    is_unfinished,
+    mark_complete,
+    mark_unfinished,
+    read_field,
+    read_state,
+    wipe,
+    write_field,
+)
 from bfio.tiff.writing.store import TileStore
 from bfio.tiff.writing.tables import Tables
 from bfio.tiff.writing.writer import TiffWriter
@@ -153,11 +163,26 @@ class WriteSession:
         self._writer.look_around()
         self._part.check_name()
         finish(self._writer, self._workers, fill_missing=fill_missing)
-        wipe(self._part.fd, str(self.path))
-        self._part.trim()
-        if self.durable:
-            self._part.sync()
+        with self._part.exclusive():  # who attaches looks and signs under the same lock
+            mark_complete(self._part.fd)
+        self._settle_on_disk()
         self._part.publish()
+        with suppress(OSError):  # the file is finished; what is left of the notes does no harm
+            wipe(self._part.fd, str(self.path))
+        self._part.sync_name()
+
+    def _settle_on_disk(self) -> None:
+        """Wait for the disk, if that is wanted."""
+        try:
+            self._part.trim()
+            if self.durable:
+                self._part.sync()
+        except OSError:  # nobody knows what the disk has: only what the last checkpoint made sure
+            with suppress(OSError):
+                checkpoint, _ = read_field(self._part.fd, Field.CHECKPOINT, str(self.path))
+                write_field(self._part.fd, Field.CHECKPOINT, checkpoint)
+                mark_unfinished(self._part.fd)
+            raise
 
     def abandon(self) -> None:
         """Close without finishing, once no thread writes any more: the unfinished file stays as it is."""
@@ -191,11 +216,8 @@ class WriteSession:
     def _look_for_others(self) -> None:
         """Notice that another process has attached, or has finished the file."""
         store = self._writer.store
-        if not (self._coordinator or is_unfinished(self._part.fd)):
-            raise UsageError(
-                f"{self._part.target.name} was finished by the process that began it; "
-                "that one must close last, when all others are done"
-            )
+        if not self._coordinator:
+            _check_open(self._part)
         if store.alone and read_field(self._part.fd, Field.ATTACHMENTS, str(self.path))[0]:
             store.alone = False
 
@@ -240,6 +262,8 @@ def resume(target: Path, recipe: Recipe | None, workers: Workers) -> WriteSessio
         found, _ = read_state(part.fd, str(part.path))
         if recipe is not None:
             _check_same(found, recipe, part.path)
+        if is_complete(part.fd):
+            take_back(part)
         session = WriteSession(part, found, build_front(found), workers, coordinator=True)
         if not part.has_guests():
             write_field(part.fd, Field.ATTACHMENTS, 0)
@@ -272,6 +296,7 @@ def attach(target: Path, workers: Workers) -> WriteSession:
         recipe, _ = read_state(part.fd, str(part.path))
         part.join()
         with part.exclusive():
+            _check_open(part)
             n_attached, _ = read_field(part.fd, Field.ATTACHMENTS, str(part.path))
             write_field(part.fd, Field.ATTACHMENTS, n_attached + 1)
         session = WriteSession(part, recipe, build_front(recipe), workers, coordinator=False)
@@ -280,6 +305,15 @@ def attach(target: Path, workers: Workers) -> WriteSession:
     except BaseException:
         part.close()
         raise
+
+
+def _check_open(part: PartFile) -> None:
+    """Refuse to join in what its coordinator has finished."""
+    if not is_unfinished(part.fd):
+        raise UsageError(
+            f"{part.target.name} was finished by the process that began it; "
+            "that one must close last, when all others are done"
+        )
 
 
 def unfinished(target: Path) -> Recipe | None:

@@ -23,7 +23,10 @@ __all__ = [
     "STATE_POSITION",
     "Field",
     "State",
+    "is_complete",
     "is_unfinished",
+    "mark_complete",
+    "mark_unfinished",
     "new_state",
     "read_field",
     "read_state",
@@ -34,6 +37,8 @@ __all__ = [
 
 STATE_POSITION = HEADER_NBYTES
 """Behind the header of BigTIFF; the same in a classic file."""
+COMPLETE = b"bfioDONE"
+"""In place of the mark of an unfinished file: it is whole, and lacks only its name."""
 VERSION = 1
 HEAD = struct.Struct("=8sIIQQII")  # magic, version, bytes of JSON, XML: position, bytes, checksum; checksum of it all
 FIELD = struct.Struct("=QQII")  # two values, number of the field, checksum
@@ -85,12 +90,27 @@ def new_state(recipe: Recipe, xml_position: int, xml: bytes) -> bytes:
 
 
 def is_unfinished(fd: int) -> bool:
-    """Whether a file begins with a block of the writer, sound or not."""
+    """Whether a file begins with a block of the writer, sound or not, and is not complete."""
     return pread(fd, len(UNFINISHED), STATE_POSITION) == UNFINISHED
 
 
+def is_complete(fd: int) -> bool:
+    """Whether the writer of a file found it complete, and did not come to give it its name."""
+    return pread(fd, len(COMPLETE), STATE_POSITION) == COMPLETE
+
+
+def mark_complete(fd: int) -> None:
+    """Note that all is written; the rest of the block stays."""
+    pwrite(fd, COMPLETE, STATE_POSITION)
+
+
+def mark_unfinished(fd: int) -> None:
+    """Take :func:`mark_complete` back."""
+    pwrite(fd, UNFINISHED, STATE_POSITION)
+
+
 def read_state(fd: int, path: str = "the file") -> tuple[Recipe, State]:
-    """Recipe (with its XML) and fields of an unfinished file; `path` is named in errors.
+    """Recipe (with its XML) and fields of a file without its name; `path` is named in errors.
 
     Raises
     ------
@@ -131,7 +151,7 @@ def write_field(fd: int, field: Field, first: int, second: int = 0) -> None:
 
 
 def wipe(fd: int, path: str = "the file") -> None:
-    """Turn the block into zeros: the file is finished."""
+    """Turn the block into zeros: the file has its name."""
     _, text = _read_constant(fd, path)
     zeros = bytes(_block_nbytes(len(text)))
     pwrite(fd, zeros, STATE_POSITION)
@@ -141,15 +161,15 @@ def _read_constant(fd: int, path: str) -> tuple[tuple[int, int, int], bytes]:
     """XML's position, bytes and checksum, and the text of the recipe, once the checksum was held against them."""
     mark = b"II" if sys.byteorder == "little" else b"MM"
     start = pread(fd, STATE_POSITION + HEAD.size, 0)
-    if len(start) < STATE_POSITION + HEAD.size or start[STATE_POSITION:].find(UNFINISHED) != 0:
+    if len(start) < STATE_POSITION + HEAD.size or not start[STATE_POSITION:].startswith((UNFINISHED, COMPLETE)):
         raise FormatError(f"{path} is not an unfinished bfio file")
     if start[:2] != mark:
         raise FormatError(f"{path} was begun on a machine of another byte order: go on with it there")
-    magic, version, n_text, xml_position, xml_nbytes, xml_check, check = HEAD.unpack(start[STATE_POSITION:])
+    _, version, n_text, xml_position, xml_nbytes, xml_check, check = HEAD.unpack(start[STATE_POSITION:])
     if version != VERSION:
         raise FormatError(f"{path} was begun by another version of bfio: finish it with that one")
     text = pread(fd, min(n_text, MOST_JSON), STATE_POSITION + HEAD.size + FIELDS_NBYTES)
-    head = HEAD.pack(magic, version, n_text, xml_position, xml_nbytes, xml_check, 0)
+    head = HEAD.pack(UNFINISHED, version, n_text, xml_position, xml_nbytes, xml_check, 0)
     if len(text) != n_text or zlib.crc32(text, zlib.crc32(head)) != check:
         raise FormatError(f"{path}: the recipe of the unfinished file is damaged: begin it anew")
     return (xml_position, xml_nbytes, xml_check), text

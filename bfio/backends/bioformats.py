@@ -9,11 +9,17 @@ from typing import Any
 import numpy as np
 
 from bfio.bioformats.reader import JavaImages
+from bfio.byteio import open_source
 from bfio.limits import Limits
 from bfio.metadata import Description, Series
 from bfio.selection import Box
+from bfio.tiff.complete import check_complete
 
 __all__ = ["BioFormatsReader"]
+
+
+_MOST_CHECKED = 1000
+"""Files of one image that are looked at; there are sets with a file for each of a million planes."""
 
 
 class BioFormatsReader:
@@ -42,9 +48,14 @@ class BioFormatsReader:
         cache_bytes: int,
         storage_options: Mapping[str, Any] | None = None,
     ) -> None:
-        self._images = JavaImages(
-            os.path.abspath(path), max_workers=max_workers, limits=limits, cache_bytes=cache_bytes
-        )
+        path = os.path.abspath(path)
+        self._images = JavaImages(path, max_workers=max_workers, limits=limits, cache_bytes=cache_bytes)
+        try:
+            for name in self._images.files()[:_MOST_CHECKED]:
+                _check(name, limits)
+        except BaseException:
+            self._images.close()
+            raise
 
     @property
     def series(self) -> Sequence[Series]:
@@ -66,3 +77,11 @@ class BioFormatsReader:
     def close(self) -> None:
         """Close the file."""
         self._images.close()
+
+
+def _check(path: str, limits: Limits) -> None:
+    """Refuse a TIFF file that was cut off: Bio-Formats (6.7.0 and 7.3.1, tried) gives zeros for what is not there."""
+    if not os.path.isfile(path) or not os.path.getsize(path):
+        return
+    with open_source(path) as source:
+        check_complete(source, limits)

@@ -25,6 +25,7 @@ from bfio.errors import FormatError, LimitError, UsageError
 from bfio.limits import Limits
 from bfio.metadata import Description
 from bfio.selection import Box
+from bfio.tiling import Grid
 
 __all__ = ["JavaImages"]
 
@@ -85,6 +86,11 @@ class JavaImages:
     def ome_xml(self) -> str:
         """The metadata as OME-XML, made by Bio-Formats."""
         return self._xml
+
+    def files(self) -> list[str]:
+        """Paths of all files that belong to the image."""
+        with attached(), self._pool.desk() as desk, java_errors(self.path, "its files can not be listed"):
+            return [str(name) for name in desk.reader.getUsedFiles() or () if name is not None]
 
     def describe(self) -> Description:
         """What the file is, and how its images are stored, as far as Bio-Formats tells."""
@@ -324,5 +330,5 @@ def _inside(part: range, selected: range) -> bool:
     return selected.step == 1 and selected.start <= part.start and part.stop <= selected.stop
 
 
-def _n_tiles(region: Region, grid: Any) -> int:
+def _n_tiles(region: Region, grid: Grid) -> int:
     return -(-len(region.y) // grid.tile_rows) * -(-len(region.x) // grid.tile_cols)

@@ -24,6 +24,8 @@ class Landing:
 
     def __init__(self) -> None:
         self._nbytes = 0
+        self._array: Any = None
+        self._buffer: Any = None
         self._mark = np.frombuffer(os.urandom(_MARK_NBYTES), np.uint8)
         self._java_mark = java("byte[]")(self._mark.view(np.int8).tolist())
         self._arraycopy = java("java.lang.System").arraycopy

@@ -18,11 +18,11 @@ CONFIG := $(foreach name,LIBDEFLATE ZSTD ISAL STATIC DEBUG_BUILD SANITIZE,$(BFIO
 
 # Tests that a build without the C libraries, or with checks, must pass as well: all that come near a kernel.
 KERNEL_FREE := assign byteio byteio_remote cli cli_convert conversion conversion_files conversion_plan guard import \
-	omexml_build omexml_model omexml_parse omexml_planes options parallel readers_matrix recipe selection state units \
+	omexml_build omexml_model omexml_parse omexml_planes options parallel readers_matrix recipe registry selection state units \
 	writer_disk_full writer_face writer_faults writer_killed writer_power_loss writer_processes writer_unnamed
 CODEC_TESTS ?= $(filter-out $(KERNEL_FREE:%=tests/test_%.py),$(wildcard tests/test_*.py tests/fuzz))
-# Tests that the wheel passes in another Python, with the newest versions of what bfio stands on.
-READER_TESTS ?= $(wildcard $(patsubst %,tests/test_%*.py,corpus omexml_planes old_scripts reader_ tiff tile))
+# Tests that the wheel passes in another Python, with the newest versions of what bfio stands on, and without Java.
+READER_TESTS ?= $(wildcard $(patsubst %,tests/test_%*.py,corpus omexml_planes old_scripts reader_ registry tiff tile))
 SANITIZED_TESTS ?= -k "compress or deflate or pyramid or lzw or packbits or convert or predictor or ifd or decode or encode or codec or plan or fuzz or corrupt"
 
 .PHONY: help demo test test-plain test-debug bench readers lint wheel fuzz install clean FORCE
@@ -30,7 +30,7 @@ SANITIZED_TESTS ?= -k "compress or deflate or pyramid or lzw or packbits or conv
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
-demo: install ## convert a real image to a pyramidal OME-TIFF, read it back, compare (IMAGE=path for one of yours)
+demo: install ## convert a real image to a pyramidal OME-TIFF, read it back, also by Bio-Formats, compare (IMAGE=path)
 	$(PIP) --no-deps --only-binary :all: scikit-image
 	$(BIN)/python tools/demo.py $(IMAGE)
 
@@ -85,7 +85,7 @@ $(VENV)/.created: tools/system_packages.sh
 
 $(VENV)/.installed: $(VENV)/.created $(VENV)/.config $(SOURCES)
 	$(PIP) --group build
-	$(PIP) --no-build-isolation ".[test,remote]"
+	$(PIP) --no-build-isolation ".[test,remote,java]"
 	@touch $@
 
 $(VENV)/.readers: pyproject.toml Makefile | $(VENV)/.installed

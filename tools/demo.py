@@ -1,9 +1,10 @@
 """The main job of bfio on a real image, from beginning to end: ``python demo.py [IMAGE]``.
 
 An image becomes a tiled OME-TIFF with a pyramid through ``bfio convert``; regions and all levels of it are read back
-and compared, pixel for pixel. Without an image, the demo takes the photograph of stained tissue that the scikit-image
-package ships, and lays it out 8 by 8 times, mirrored, to have the size of a part of a slide. Everything goes to
-``demo-output``.
+and compared, pixel for pixel, and so is what Bio-Formats makes of the file. Then a PNG, which only Bio-Formats reads,
+is converted, and a region of an image of 60,000 x 60,000 pixels is read, which Bio-Formats makes up. Without an image,
+the demo takes the photograph of stained tissue that the scikit-image package ships, and lays it out 8 by 8 times,
+mirrored, to have the size of a part of a slide. Everything goes to ``demo-output``.
 """
 
 import importlib.util
@@ -19,6 +20,7 @@ import numpy as np
 import tifffile
 
 import bfio
+from bfio.backends.ometiff_writer import UNREAD
 
 OUTPUT = Path("demo-output")
 COPIES = 8
@@ -77,17 +79,49 @@ def show_reads(path: Path) -> None:
             timed(f"pyramid level {level}", partial(small.read, Z=0, T=0))
 
 
-def compare_regions(source: Path, path: Path) -> None:
-    """Regions of all planes, all over the image, against the source."""
+def compare_regions(source: Path, path: Path, backend: str | None = None) -> None:
+    """Regions of all planes, all over the image, against the source; `backend` reads the new file."""
     rng = np.random.default_rng(0)
-    with bfio.BioReader(source) as one, bfio.BioReader(path) as other:
+    with bfio.BioReader(source) as one, bfio.BioReader(path, backend=backend) as other:
         sizes = (one.Y, one.X, one.Z, one.C, one.T)
         assert sizes == (other.Y, other.X, other.Z, other.C, other.T), "the sizes differ"
         for _ in range(100):
             y, x, z, c, t = (int(rng.integers(size)) for size in sizes)
             key = (slice(y, y + REGION), slice(x, x + REGION), z, c, t)
             assert np.array_equal(one[key], other[key]), f"the region at {key} differs"
-        print(f"100 regions of {one.Z * one.C * one.T} planes are those of the source, pixel for pixel")
+        by = f", read by {other._backend_name}" if backend else ""
+        print(f"100 regions of {one.Z * one.C * one.T} planes{by} are those of the source, pixel for pixel")
+
+
+def compare_bioformats(path: Path) -> None:
+    """The new file as Bio-Formats reads it, region by region and level by level."""
+    start = time.perf_counter()
+    print(f"Bio-Formats {bfio.start()}, started in {time.perf_counter() - start:.1f} s")
+    with bfio.BioReader(path) as own:
+        levels = [(level.size_y, level.size_x) for level in own.levels]
+        if own.dtype.name in UNREAD:
+            print(f"it does not read pixels of {own.dtype}")
+            return
+    compare_regions(path, path, "bioformats")
+    with bfio.BioReader(path, backend="bioformats") as other:
+        assert [(level.size_y, level.size_x) for level in other.levels] == levels, "it finds other levels"
+
+
+def convert_png() -> None:
+    """A file that is not TIFF, from PNG to a pyramid."""
+    pixels = np.indices((1000, 1500, 3)).sum(axis=0).astype(np.uint8) * np.array([1, 2, 3], np.uint8)
+    png, path = OUTPUT / "picture.png", OUTPUT / "picture.ome.tif"
+    png.write_bytes(imagecodecs.png_encode(pixels))
+    run_bfio("convert", png, path, "--tile", "512", "--force")
+    assert np.array_equal(bfio.imread(path), pixels), "the pixels of the PNG differ"
+    with bfio.BioReader(path) as br:
+        print(f"the pixels are those of the PNG, in a pyramid of {len(br.levels)} levels")
+
+
+def read_huge() -> None:
+    """A plane that no program decodes as a whole, made up by Bio-Formats from its name."""
+    with bfio.BioReader("huge&sizeX=60000&sizeY=60000.fake") as br:
+        timed("60,000 x 60,000 pixels, the last 256 x 256", lambda: br[-REGION:, -REGION:])
 
 
 def compare_levels(path: Path) -> None:
@@ -132,6 +166,10 @@ def main() -> None:
     compare_regions(source, path)
     if is_small:
         compare_levels(path)
+    say("Bio-Formats, in the JVM that pip has installed")
+    compare_bioformats(path)
+    convert_png()
+    read_huge()
     run_bfio("thumbnail", path, OUTPUT / "thumbnail.png")
     print(f"Done: bfio {bfio.__version__} converted {source}; look at {OUTPUT / 'thumbnail.png'}.")
 

@@ -80,7 +80,7 @@ def libraries_here() -> bool:
 
 
 def check_elsewhere(wheel: Path, tests: list[str]) -> None:
-    """Install the wheel where the source is not, and run the smoke test and the tests there."""
+    """Install the wheel where the source and Java are not, and run the smoke test and the tests there."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         python = make_environment(folder / "env")

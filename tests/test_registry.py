@@ -1,5 +1,6 @@
 """Which backend serves a file, and what is said where none does or Bio-Formats is not installed. No Java runs here."""
 
+import importlib.util
 import subprocess
 import sys
 import types
@@ -81,6 +82,7 @@ def java(monkeypatch):
 def test_java_is_looked_for_without_importing_it(java_stays_out, monkeypatch):
     assert opening.java_installed() is False
     monkeypatch.undo()
+    assert opening.java_installed() is bool(importlib.util.find_spec("jpype"))
     monkeypatch.setitem(sys.modules, "jpype", None)
     assert opening.java_installed() is False
 

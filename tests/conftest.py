@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the corpus, an HTTP server, and a watch over what a test leaves behind."""
+"""Fixtures for all tests: the corpus, an HTTP server, writers in memory, and a watch over what a test leaves behind."""
 
 import gc
 import os
@@ -8,10 +8,18 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from corpus_files import CORPUS
+from fake_writer import FakeWriter
 from http_server import Server
+
+import bfio
+
+if TYPE_CHECKING:
+    from ome_types import OME
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as background jobs of a shell begin; children would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -41,6 +49,60 @@ def http_server() -> Iterator[Callable[..., Server]]:
     yield start
     for server in servers:
         server.close()
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[FakeWriter]:
+    """The backends in memory that writers and conversions made in place of files, the last one last."""
+    backends: list[FakeWriter] = []
+
+    def create(path: Path, name: str, series: object, xml: str, options: object) -> FakeWriter:
+        backends.append(FakeWriter(path, series, xml, options))
+        return backends[-1]
+
+    monkeypatch.setattr("bfio.writer.create_writer", create)
+    monkeypatch.setattr("bfio.conversion.job.create_writer", create)
+    return backends
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a writer may write."""
+    return tmp_path / "image.ome.tif"
+
+
+@pytest.fixture
+def writer(made: list[FakeWriter], path: Path) -> Iterator[bfio.BioWriter]:
+    """A writer in memory of 2 T, 3 C, 4 Z, 50 Y, 40 X."""
+    with bfio.BioWriter(path, X=40, Y=50, Z=4, C=3, T=2, dtype=np.uint16) as bw:
+        yield bw
+
+
+@pytest.fixture
+def ome() -> "OME":
+    """Metadata of an image of 2 C, 2 Z, 5 Y, 6 X."""
+    from ome_types import from_xml
+
+    return from_xml(
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0" Name="source">'
+        '<Description>kept</Description><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" SizeX="6" SizeY="5" '
+        'SizeZ="2" SizeC="2" SizeT="1" PhysicalSizeX="0.5" PhysicalSizeXUnit="nm"><Channel ID="Channel:0:0" Name="DAPI" '
+        'Color="255"/><Channel ID="Channel:0:1" Name="GFP"/><TiffData/></Pixels></Image></OME>'
+    )
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[int]:
+    """Descriptor of a new file for tiles."""
+    fd = os.open(tmp_path / "tiles", os.O_RDWR | os.O_CREAT)
+    yield fd
+    os.close(fd)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers that are the same in each run."""
+    return np.random.default_rng(7)
 
 
 def _open_files() -> set[tuple[str, str]]:

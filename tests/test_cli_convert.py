@@ -28,19 +28,6 @@ def source(tmp_path):
     return path
 
 
-@pytest.fixture
-def made(monkeypatch):
-    """Writers that keep all in memory, in place of real ones."""
-    found = []
-
-    def create(path, backend, series, xml, options):
-        found.append(FakeWriter(path, series, xml, options, missing=[]))
-        return found[-1]
-
-    monkeypatch.setattr(job, "create_writer", create)
-    return found
-
-
 def test_the_arguments_reach_the_conversion(source, tmp_path, made, capsys):
     arguments = ["--channel", "2,0", "-z", "1-3", "-t", "1", "--crop", "10,20,64,33", "--dtype", "uint8"]
     storage = ["--levels", "2", "--tile", "32,16", "--compression", "zstd", "--downsample", "mode"]
@@ -48,7 +35,7 @@ def test_the_arguments_reach_the_conversion(source, tmp_path, made, capsys):
     assert main(["convert", str(source), str(tmp_path / "out.ome.tif"), *arguments, *storage, *work]) == 0
     writer = made[0]
     expected = ramp(2, 3, 4, 60, 90).astype(np.uint8)[1:, [2, 0], 1:4, 20:53, 10:74]
-    np.testing.assert_array_equal(writer.image, expected)
+    np.testing.assert_array_equal(writer.array, expected)
     options = writer.options
     assert (options.tile_size, options.levels, options.max_workers) == ((32, 16), 2, 1)
     assert (options.compression.name, options.compression_level, options.predictor.name) == ("ZSTD", 3, "NONE")
@@ -67,7 +54,7 @@ def test_the_names_of_bfconvert(source, tmp_path, made, capsys):
     more = ["-compression", "lzw", "-pyramid-resolutions", "2", "-overwrite", "--quiet"]
     (tmp_path / "out.ome.tif").write_text("old")
     assert main(["convert", str(source), str(tmp_path / "out.ome.tif"), *given, *more]) == 0
-    assert made[0].image.shape == (1, 1, 1, 32, 32)
+    assert made[0].array.shape == (1, 1, 1, 32, 32)
     assert made[0].options.bigtiff is True and made[0].options.levels == 2
     assert capsys.readouterr() == ("", "")
 

@@ -39,7 +39,8 @@ def target(monkeypatch, tmp_path):
     def run(src, dst=tmp_path / "out.ome.tif", fail_at=None, missing=None, delay=0.0, **options):
         def create(path, backend, series, xml, chosen):
             assert backend == "python"
-            made.append(FakeWriter(path, series, xml, chosen, fail_at=fail_at, missing=missing, delay=delay))
+            how = {"fail_at": fail_at, "missing": missing, "delay": delay, "converts": False}
+            made.append(FakeWriter(path, series, xml, chosen, **how))
             return made[-1]
 
         monkeypatch.setattr(job, "create_writer", create)
@@ -48,13 +49,13 @@ def target(monkeypatch, tmp_path):
         try:
             report = bfio.convert(src, dst, **({"tile_size": 32, "max_workers": 2} | options))
         finally:
-            assert not made or made[-1].state in ("closed", "abandoned")
+            assert not made or made[-1].state in ("finished", "abandoned")
         assert report.path == Path(dst) and os.fspath(report) == str(dst)
         writer = made[-1]
-        assert writer.state == "closed"
+        assert writer.state == "finished"
         if missing is None:
             assert (writer.times_written == 1).all()
-            assert report.pixel_nbytes == writer.image.nbytes and report.skipped_nbytes == 0
+            assert report.pixel_nbytes == writer.array.nbytes and report.skipped_nbytes == 0
         return writer
 
     run.made = made
@@ -80,8 +81,8 @@ def test_any_storage(tmp_path, target, kind, memory):
     pixels = picture(3, 101, 150)
     tifffile.imwrite(tmp_path / "a.ome.tif", pixels, metadata={"axes": "ZYX"}, **SOURCES[kind])
     writer = target(tmp_path / "a.ome.tif", memory=memory)
-    np.testing.assert_array_equal(writer.image[0, 0], pixels)
-    assert len(writer.log) >= 3  # a plane is less than two blocks, or one that must be read as a whole
+    np.testing.assert_array_equal(writer.array[0, 0], pixels)
+    assert len(writer.calls) >= 3  # a plane is less than two blocks, or one that must be read as a whole
 
 
 @pytest.mark.parametrize("kind", ["strips", "tiles", "tall compressed strips", "one compressed strip"])
@@ -91,7 +92,7 @@ def test_crops_and_odd_offsets(tmp_path, target, kind):
     for crop in ((0, 0, 150, 101), (5, 11, 77, 83), (149, 100, 1, 1), (0, 90, 150, 11)):
         x, y, width, height = crop
         writer = target(tmp_path / "a.tif", crop=crop, overwrite=True)
-        np.testing.assert_array_equal(writer.image[0, 0, 0], pixels[y : y + height, x : x + width])
+        np.testing.assert_array_equal(writer.array[0, 0, 0], pixels[y : y + height, x : x + width])
 
 
 @pytest.mark.parametrize("memory", ["1MB", "40MB"])
@@ -104,7 +105,7 @@ def test_each_tile_of_the_source_is_decoded_once(tmp_path, target, monkeypatch, 
         plain = reader._backend.read
         monkeypatch.setattr(reader._backend, "read", lambda *a: (reads.append(a[2].y), plain(*a))[1])
         writer = target(reader, memory=memory)
-    np.testing.assert_array_equal(writer.image[0, 0, 0], pixels)
+    np.testing.assert_array_equal(writer.array[0, 0, 0], pixels)
     strips = [strip for rows in reads for strip in range(rows.start // 29, -(-rows.stop // 29))]
     assert len(reads) > 3 and sorted(strips) == sorted(set(strips))
 
@@ -113,7 +114,7 @@ def test_a_file_object_and_limits(tmp_path, target):
     pixels = picture(101, 150)
     tifffile.imwrite(tmp_path / "a.tif", pixels, compression="zlib", rowsperstrip=10)
     with open(tmp_path / "a.tif", "rb") as file:
-        np.testing.assert_array_equal(target(file).image[0, 0, 0], pixels)
+        np.testing.assert_array_equal(target(file).array[0, 0, 0], pixels)
         assert not file.closed
     with pytest.raises(bfio.LimitError):
         target(tmp_path / "a.tif", limits=bfio.Limits(tile_nbytes=100), overwrite=True)
@@ -123,9 +124,9 @@ def test_squares_in_little_memory(tmp_path, target):
     pixels = picture(1, 200, 20000)
     tifffile.imwrite(tmp_path / "a.tif", pixels, tile=(64, 64))
     writer = target(tmp_path / "a.tif", memory="1MB")
-    np.testing.assert_array_equal(writer.image[0, 0], pixels)
-    assert len({(box.x.start, box.x.stop) for box in writer.log}) > 3
-    assert len({box.y for box in writer.log[:4]}) < 4
+    np.testing.assert_array_equal(writer.array[0, 0], pixels)
+    assert len({(box.x.start, box.x.stop) for box in writer.calls}) > 3
+    assert len({box.y for box in writer.calls[:4]}) < 4
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "c8", "c16", bool])
@@ -136,7 +137,7 @@ def test_any_dtype(tmp_path, target, dtype, byteorder):
     with BioReader(tmp_path / "a.tif") as reader:
         writer = target(reader)
         assert writer.series.dtype == reader.dtype
-        np.testing.assert_array_equal(writer.image, stored(reader))
+        np.testing.assert_array_equal(writer.array, stored(reader))
 
 
 @pytest.mark.parametrize("axes", ["TCZYX", "TZCYX", "CTZYX", "ZCTYX"])
@@ -145,7 +146,7 @@ def test_any_order_of_planes(tmp_path, target, axes):
     pixels = picture(*(sizes[axis] for axis in axes))
     tifffile.imwrite(tmp_path / "a.ome.tif", pixels, metadata={"axes": axes}, photometric="minisblack")
     writer = target(tmp_path / "a.ome.tif")
-    np.testing.assert_array_equal(writer.image, pixels.transpose([axes.index(axis) for axis in "TCZYX"]))
+    np.testing.assert_array_equal(writer.array, pixels.transpose([axes.index(axis) for axis in "TCZYX"]))
 
 
 @pytest.mark.parametrize("planar", ["contig", "separate"])
@@ -156,7 +157,7 @@ def test_rgb_stays_rgb(tmp_path, target, planar, samples):
     extra = {} if samples == 3 else {"extrasamples": ["unassalpha"]}
     tifffile.imwrite(tmp_path / "a.tif", data, photometric="rgb", planarconfig=planar, rowsperstrip=9, **extra)
     writer = target(tmp_path / "a.tif")
-    np.testing.assert_array_equal(writer.image[0, :, 0], np.moveaxis(pixels, -1, 0))
+    np.testing.assert_array_equal(writer.array[0, :, 0], np.moveaxis(pixels, -1, 0))
     assert (writer.series.samples, writer.series.size_c) == (samples, 1)
 
 
@@ -165,7 +166,7 @@ def test_single_samples_of_rgb_become_channels(tmp_path, target):
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb")
     writer = target(tmp_path / "a.tif", channels=[2, 0])
     assert (writer.series.samples, writer.series.size_c) == (1, 2)
-    np.testing.assert_array_equal(writer.image[0, :, 0], np.moveaxis(pixels, -1, 0)[[2, 0]])
+    np.testing.assert_array_equal(writer.array[0, :, 0], np.moveaxis(pixels, -1, 0)[[2, 0]])
     assert target(tmp_path / "a.tif", channels=[0, 1, 2], overwrite=True).series.samples == 3
 
 
@@ -175,18 +176,18 @@ def test_rgb_of_several_channels(tmp_path, target):
     metadata = {"axes": "CZYXS"}
     tifffile.imwrite(tmp_path / "a.ome.tif", pixels, photometric="rgb", metadata=metadata)
     writer = target(tmp_path / "a.ome.tif")
-    assert writer.image.shape == (1, 6, 3, 20, 30)
+    assert writer.array.shape == (1, 6, 3, 20, 30)
     with BioReader(tmp_path / "a.ome.tif") as reader:
-        np.testing.assert_array_equal(writer.image, stored(reader))
+        np.testing.assert_array_equal(writer.array, stored(reader))
         second = target(reader, channels=slice(3, 6), overwrite=True)
-        np.testing.assert_array_equal(second.image, stored(reader)[:, 3:])
+        np.testing.assert_array_equal(second.array, stored(reader)[:, 3:])
 
 
 def test_planes_are_selected_and_reordered(tmp_path, target):
     pixels = picture(4, 3, 5, 20, 30)
     tifffile.imwrite(tmp_path / "a.ome.tif", pixels, metadata={"axes": "TCZYX"})
     writer = target(tmp_path / "a.ome.tif", channels=[2, 0], z=slice(None, None, -2), t=-1)
-    np.testing.assert_array_equal(writer.image, pixels[3:, [2, 0]][:, :, ::-2])
+    np.testing.assert_array_equal(writer.array, pixels[3:, [2, 0]][:, :, ::-2])
     for wrong in ({"channels": [3]}, {"z": []}, {"t": slice(9, 9)}, {"z": "all"}):
         with pytest.raises(UsageError):
             target(tmp_path / "a.ome.tif", overwrite=True, **wrong)
@@ -196,9 +197,9 @@ def test_dtype_and_rescale(tmp_path, target):
     pixels = np.arange(0, 60000, 10, dtype=np.uint16).reshape(60, 100)
     tifffile.imwrite(tmp_path / "a.tif", pixels, rowsperstrip=11)
     clipped = target(tmp_path / "a.tif", dtype="uint8")
-    np.testing.assert_array_equal(clipped.image[0, 0, 0], np.minimum(pixels, 255))
+    np.testing.assert_array_equal(clipped.array[0, 0, 0], np.minimum(pixels, 255))
     scaled = target(tmp_path / "a.tif", dtype="float32", rescale=(0, 60000), overwrite=True)
-    np.testing.assert_allclose(scaled.image[0, 0, 0], pixels / 60000, rtol=1e-6)
+    np.testing.assert_allclose(scaled.array[0, 0, 0], pixels / 60000, rtol=1e-6)
     with pytest.raises(UsageError, match="dtype"):
         target(tmp_path / "a.tif", dtype="U5", overwrite=True)
 
@@ -211,7 +212,7 @@ def test_a_level_of_a_reader_and_its_pixel_size(tmp_path, target):
         writer.write(pixels[::2, ::2], subfiletype=1)
     with BioReader(tmp_path / "a.ome.tif", level=1) as reader:
         made = target(reader)
-        np.testing.assert_array_equal(made.image[0, 0, 0], pixels[::2, ::2])
+        np.testing.assert_array_equal(made.array[0, 0, 0], pixels[::2, ::2])
         assert made.series.physical_size_x == (1.0, "µm")
         assert reader[0, 0].size == 1, "a reader that was given stays open"
 
@@ -222,7 +223,7 @@ def test_series(tmp_path, target):
         writer.write(first, metadata={"axes": "YX", "Name": "first"})
         writer.write(second, metadata={"axes": "ZYX", "Name": "second", "PhysicalSizeX": 2.0}, photometric="minisblack")
     made = target(tmp_path / "a.ome.tif", series=1)
-    np.testing.assert_array_equal(made.image[0, 0], second)
+    np.testing.assert_array_equal(made.array[0, 0], second)
     image = ElementTree.fromstring(made.xml).findall(f"{OME}Image")
     assert [one.get("Name") for one in image] == ["second"]
     assert image[0].find(f"{OME}Pixels").get("PhysicalSizeX") == "2.0"
@@ -259,7 +260,7 @@ def test_reading_and_writing_overlap_and_keep_their_buffers_apart(tmp_path, targ
     pixels = picture(400, 100)
     tifffile.imwrite(tmp_path / "a.tif", pixels, compression="zlib", rowsperstrip=11)
     writer = target(tmp_path / "a.tif", delay=0.01)  # which notices a block that changes under its hands
-    assert len(writer.log) > 5
+    assert len(writer.calls) > 5
 
 
 @pytest.mark.parametrize("max_workers", [1, 2, 5])
@@ -285,9 +286,9 @@ def test_only_what_is_missing_is_read_and_written(tmp_path, target):
     expected[0, 0, 0, 64:96, 32:64] = 1
     expected[0, 0, 1, 96:100] = 1
     np.testing.assert_array_equal(writer.times_written, expected)
-    np.testing.assert_array_equal(writer.image[0, 0], pixels * expected[0, 0])
+    np.testing.assert_array_equal(writer.array[0, 0], pixels * expected[0, 0])
     assert calls[-1] == (56, 56)
-    assert target(tmp_path / "a.ome.tif", resume=True, missing=[], overwrite=True).log == []
+    assert target(tmp_path / "a.ome.tif", resume=True, missing=[], overwrite=True).calls == []
 
 
 @pytest.fixture
@@ -308,7 +309,7 @@ def test_a_source_that_breaks_in_the_middle(tmp_path, target, broken):
         target(broken)
     assert caught.value.tile == 5
     assert "out.ome.tif.part" in caught.value.__notes__[0] and "resume" in caught.value.__notes__[0]
-    assert target.made[0].state == "abandoned" and len(target.made[0].log) >= 1
+    assert target.made[0].state == "abandoned" and len(target.made[0].calls) >= 1
     assert not (tmp_path / "out.ome.tif").exists()
 
 
@@ -316,7 +317,7 @@ def test_a_writer_that_fails(tmp_path, target):
     tifffile.imwrite(tmp_path / "a.tif", picture(400, 100))
     with pytest.raises(OSError, match="No space left"):
         target(tmp_path / "a.tif", fail_at=2)
-    assert target.made[0].state == "abandoned" and len(target.made[0].log) == 2
+    assert target.made[0].state == "abandoned" and len(target.made[0].calls) == 2
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
@@ -328,7 +329,7 @@ def test_an_interrupt_or_an_error_of_the_caller(tmp_path, target, error):
 
     with pytest.raises(error):
         target(tmp_path / "a.tif", progress=stop)
-    assert target.made[0].state == "abandoned" and len(target.made[0].log) == 1
+    assert target.made[0].state == "abandoned" and len(target.made[0].calls) == 1
 
 
 def test_nothing_is_overwritten_unasked(tmp_path, target):

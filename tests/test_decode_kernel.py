@@ -61,11 +61,6 @@ def test_whole_tiles(compression, predictor, order, rng):
     np.testing.assert_array_equal(out, case.wanted)
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(7)
-
-
 @pytest.mark.parametrize("cols", [2049, 5000])
 @pytest.mark.parametrize("swap", [False, True])
 def test_few_columns_of_long_uncompressed_rows(cols, swap, rng):

@@ -19,18 +19,6 @@ from bfio._kernels import N_END, Progress, Status
 from bfio.plan import FORMAT, TASK
 
 
-@pytest.fixture
-def file(tmp_path):
-    fd = os.open(tmp_path / "tiles", os.O_RDWR | os.O_CREAT)
-    yield fd
-    os.close(fd)
-
-
-@pytest.fixture
-def rng():
-    return np.random.default_rng(7)
-
-
 @pytest.mark.parametrize("n_threads", [1, 4])
 @pytest.mark.parametrize("compression", NATIVE)
 def test_a_full_device(compression, n_threads, rng):

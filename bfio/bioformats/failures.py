@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from bfio.bioformats import jvm, logs
+from bfio.bioformats.heap import HEAP_VARIABLE
 from bfio.bioformats.locate import INSTALL
 from bfio.errors import BackendMissingError, FormatError, LimitError, UnsupportedError, UsageError
 
@@ -60,7 +61,7 @@ def _translated(error: Any, path: str, doing: str) -> Exception:
     said = _message(chain)
     about = f"{path}: {doing}: {said}"
     if any(_is(thrown, "java.lang.OutOfMemoryError") for thrown in chain):
-        return LimitError(f"{path}: {doing}: Java's heap of {_heap()} is too small; set {jvm.HEAP_VARIABLE} to more")
+        return LimitError(f"{path}: {doing}: Java's heap of {_heap()} is too small; set {HEAP_VARIABLE} to more")
     if any(_is(thrown, *_INCOMPLETE) for thrown in chain):
         return BackendMissingError(f"{about}: incomplete Java or Bio-Formats jar; {INSTALL} brings whole ones")
     if any(_is(thrown, *_UNSUPPORTED) for thrown in chain):

@@ -94,6 +94,7 @@ def test_json_of_a_plain_file_is_complete(capsys, grey):
                 "index": 0,
                 "name": None,
                 "dialect": None,
+                "thumbnail": False,
                 "size": {"x": 30, "y": 20, "z": 1, "c": 1, "t": 1},
                 "shape": [20, 30],
                 "axes": "YX",

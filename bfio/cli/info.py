@@ -3,19 +3,23 @@
 ``--json`` prints one list with one object per FILE, in their order. A file that can not be opened has the keys ``file``
 and ``error`` alone. The keys of all others; null stands for what the file does not tell:
 
-``file`` str, as given; ``format`` ``"TIFF"`` or ``"BigTIFF"``; ``dialect`` str or null, such as ``"OME"``;
-``backend`` str; ``byte_order`` ``"little"`` or ``"big"``; ``nbytes`` int, size of the file;
-``ome_xml`` bool, whether the file has OME-XML; ``n_series`` int; ``series`` list, of which each has
+``file`` str, as given; ``format`` str, such as ``"TIFF"``, ``"BigTIFF"``, ``"Zeiss CZI"``; ``dialect`` str or null, such
+as ``"OME"``; ``backend`` str; ``byte_order`` ``"little"``, ``"big"``, or null where the series differ in it; ``nbytes``
+int, size of the file and of all that belong to it, or null where one of them is not on disk; ``ome_xml`` bool, whether
+there is OME-XML: in the file, or of backend ``"bioformats"``, which makes it for each; ``n_series`` int; ``series`` list,
+of which each has
 
-- ``index`` int; ``name``, ``dialect`` str or null
+- ``index`` int; ``name``, ``dialect`` str or null; ``thumbnail`` bool, whether it is a preview, a label or the like
 - ``size`` object: ``x``, ``y``, ``z``, ``c`` (samples counted), ``t``
 - ``shape`` list of int and ``axes`` str, as ``BioReader`` gives them
 - ``dimension_order`` str or null: order of the planes in the file, such as ``"XYCZT"``; ``n_planes`` int
-- ``samples_per_pixel`` int; ``rgb``, ``interleaved`` bool; ``pixel_type`` str, as numpy names it
+- ``samples_per_pixel`` int; ``rgb`` bool; ``interleaved`` bool, as they are in the file, or where that is unknown, as
+  Bio-Formats gives them; ``pixel_type`` str, as numpy names it
 - ``physical_size`` object: ``x``, ``y``, ``z``, each null or ``value`` float and ``unit`` str
 - ``channels`` list: ``name`` str or null; ``samples`` int; ``color`` ``"#rrggbbaa"`` or null
-- ``levels`` list, the full resolution first: ``x``, ``y``, ``tile_x``, ``tile_y`` int; ``strips`` bool;
-  ``compression``, ``predictor`` str
+- ``levels`` list, the full resolution first: ``x``, ``y``, ``tile_x``, ``tile_y`` int; ``strips`` bool, or null where
+  it is unknown how the pixels are stored, and a tile is what can be read without waste; ``compression``, ``predictor``
+  str, ``"unknown"`` where the file does not tell
 - ``statistics`` null (with ``--nopix``, or where the series lacks the level), or an object: ``level`` int; ``plane``
   object (``z``, ``c``, ``t``); ``pixels`` int, those of the plane; ``pixels_read`` int; ``of`` ``"value"`` or
   ``"magnitude"``; ``samples`` list with ``min``, ``max``, ``mean`` of the finite values (null where there are none)

@@ -44,6 +44,7 @@ def _series(series: Series, storage: SeriesStorage) -> dict[str, Any]:
         "index": series.index,
         "name": series.name,
         "dialect": storage.dialect,
+        "thumbnail": storage.thumbnail,
         "size": {axis: sizes[axis] for axis in "xyzct"},
         "shape": list(shape),
         "axes": PUBLIC[: len(shape)],

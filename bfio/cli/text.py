@@ -18,7 +18,8 @@ def as_text(report: dict[str, Any]) -> str:
     lines = [report["file"], *(_line(*row, indent=2) for row in _file_rows(report))]
     for entry in report["series"]:
         name = f": {entry['name']}" if entry["name"] else ""
-        lines += [f"  series {entry['index']}{name}", *(_line(*row, indent=4) for row in _series_rows(entry))]
+        kind = " (thumbnail)" if entry["thumbnail"] else ""
+        lines += [f"  series {entry['index']}{kind}{name}", *(_line(*row, indent=4) for row in _series_rows(entry))]
     return "\n".join(map(printable, lines))
 
 
@@ -28,10 +29,12 @@ def _line(key: str, value: str, indent: int) -> str:
 
 def _file_rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
     dialect = f", {report['dialect']}" if report["dialect"] else ""
-    yield "format", f"{report['format']}{dialect}, {report['byte_order']}-endian"
+    order = f"{report['byte_order']}-endian" if report["byte_order"] else "byte order differs between series"
+    yield "format", f"{report['format']}{dialect}, {order}"
     yield "backend", report["backend"]
-    yield "file size", _bytes(report["nbytes"])
-    yield "OME-XML", "yes" if report["ome_xml"] else "no"
+    yield "file size", "unknown" if report["nbytes"] is None else _bytes(report["nbytes"])
+    made = " (made by Bio-Formats)" if report["backend"] == "bioformats" else ""
+    yield "OME-XML", f"yes{made}" if report["ome_xml"] else "no"
     yield "series count", str(report["n_series"])
 
 
@@ -64,8 +67,10 @@ def _samples(entry: dict[str, Any]) -> str:
     number = entry["samples_per_pixel"]
     if number == 1:
         return "1 per pixel"
-    placed = "interleaved" if entry["interleaved"] else "each in planes of its own"
-    return f"{number} per pixel{' (RGB)' if entry['rgb'] else ''}, {placed}"
+    kind = f"{number} per pixel{' (RGB)' if entry['rgb'] else ''}"
+    if entry["levels"][0]["strips"] is None:  # how they are stored is unknown
+        return kind
+    return f"{kind}, {'interleaved' if entry['interleaved'] else 'each in planes of its own'}"
 
 
 def _pixel_size(lengths: dict[str, Any]) -> str:
@@ -86,10 +91,10 @@ def _channel_rows(channels: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
 
 
 def _level(level: dict[str, Any]) -> str:
-    kind = "strips" if level["strips"] else "tiles"
-    predictor = "" if level["predictor"] == "none" else f" + {level['predictor']} predictor"
+    kind = {True: "strips of", False: "tiles of", None: "best read by"}[level["strips"]]
+    predictor = "" if level["predictor"] in ("none", "unknown") else f" + {level['predictor']} predictor"
     tile = f"{level['tile_x']} x {level['tile_y']}"
-    return f"{level['x']} x {level['y']}, {kind} of {tile}, compression {level['compression']}{predictor}"
+    return f"{level['x']} x {level['y']}, {kind} {tile}, compression {level['compression']}{predictor}"
 
 
 def _statistics_rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:

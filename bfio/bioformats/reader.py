@@ -74,17 +74,21 @@ class JavaImages:
         self._workers = Workers(max_workers)
         self._decoded = Decoded(cache_bytes)
         self._accesses: dict[tuple[int, int], Access] = {}
+        self._xml: str | None = None
         self._pool = ReaderPool(path, max_workers)
         try:
             with attached(), java_errors(path, "the structure can not be read"):
-                self._xml = ome_xml_of(self._pool.first, limits)
-                self.images = read_structure(self._pool.first, self._xml, limits)
+                self._store = self._pool.first.getMetadataStore()
+                self.images = read_structure(self._pool.first)
         except BaseException:
             self._pool.close()
             raise
 
     def ome_xml(self) -> str:
-        """The metadata as OME-XML, made by Bio-Formats."""
+        """The metadata as OME-XML, made by Bio-Formats when it is first asked for: a plate has megabytes of it."""
+        if self._xml is None:
+            with attached(), java_errors(self.path, "its metadata can not be read"):
+                self._xml = ome_xml_of(self._store, self.path, self._limits)
         return self._xml
 
     def files(self) -> list[str]:

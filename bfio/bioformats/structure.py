@@ -9,11 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bfio.bioformats.metadata import images_of
+from bfio.bioformats.metadata import Told, told_of
 from bfio.errors import FormatError, UnsupportedError
-from bfio.limits import Limits
 from bfio.metadata import Channel, Level, Series
-from bfio.omexml import OmeImage
 
 __all__ = ["JavaSeries", "read_structure"]
 
@@ -77,16 +75,14 @@ class _Kind(NamedTuple):
     order: str
 
 
-def read_structure(java_reader: Any, ome_xml: str | None, limits: Limits) -> tuple[JavaSeries, ...]:
+def read_structure(java_reader: Any) -> tuple[JavaSeries, ...]:
     """Series of an open file.
 
     Parameters
     ----------
     java_reader : loci.formats.IFormatReader
-        Open, with ``setFlattenedResolutions(False)``. It is left at the full resolution of its first series.
-    ome_xml : str or None
-        See :func:`bfio.bioformats.metadata.ome_xml_of`; without it images and channels have no names.
-    limits : Limits
+        Open, with ``setFlattenedResolutions(False)``, and with an OMEXMLMetadata as its metadata store, without which
+        images and channels have no names. It is left at the full resolution of its first series.
 
     Raises
     ------
@@ -96,14 +92,13 @@ def read_structure(java_reader: Any, ome_xml: str | None, limits: Limits) -> tup
         As the reader raises it.
     """
     name = str(java_reader.getCurrentFile())
-    n_series = int(java_reader.getSeriesCount())
-    declared = images_of(ome_xml, name, n_series, limits)
+    store = java_reader.getMetadataStore()
     found: list[JavaSeries] = []
     refused: Exception | None = None
-    for number in range(n_series):
+    for number in range(int(java_reader.getSeriesCount())):
         java_reader.setSeries(number)
         try:
-            found.append(_series(java_reader, number, len(found), declared[number], name))
+            found.append(_series(java_reader, number, len(found), told_of(store, number, name), name))
         except (FormatError, UnsupportedError) as error:
             logger.warning("%s: series %d is left out: %s", name, number, error)
             refused = refused or error
@@ -113,18 +108,14 @@ def read_structure(java_reader: Any, ome_xml: str | None, limits: Limits) -> tup
     raise refused or FormatError(f"{name}: Bio-Formats finds no image in it")
 
 
-def _series(java_reader: Any, number: int, index: int, declared: OmeImage | None, name: str) -> JavaSeries:
+def _series(java_reader: Any, number: int, index: int, told: Told, name: str) -> JavaSeries:
     kind = _kind(java_reader, name)
     levels = dict(_levels(java_reader, kind, f"{name}: series {number}"))
     full = levels[0]
     stored = np.dtype(_DTYPES[kind.pixel_type]).newbyteorder(">" if kind.big_endian else "<")
-    about: dict[str, Any] = {}
-    if declared is not None:
-        pixels = declared.pixels
-        about = {f"physical_size_{axis}": getattr(pixels, f"physical_size_{axis}") for axis in "xyz"}
     info = Series(
         index=index,
-        name=(declared.name if declared else None) or None,
+        name=told.name,
         dtype=stored.newbyteorder("="),
         size_t=kind.size_t,
         size_c=kind.size_c,
@@ -132,11 +123,13 @@ def _series(java_reader: Any, number: int, index: int, declared: OmeImage | None
         size_y=full.size_y,
         size_x=full.size_x,
         samples=kind.samples,
-        channels=_channels(declared, kind),
+        channels=_channels(told, kind),
+        physical_size_x=told.physical_size_x,
+        physical_size_y=told.physical_size_y,
+        physical_size_z=told.physical_size_z,
         levels=tuple(levels.values()),
         big_endian=kind.big_endian,
         interleaved=kind.interleaved,
-        **about,
     )
     thumbnail = bool(java_reader.isThumbnailSeries())
     return JavaSeries(info, stored, kind.order, number, tuple(levels), kind.interleaved, thumbnail)
@@ -197,8 +190,7 @@ def _level(java_reader: Any, name: str) -> Level:
     return Level(size_y, size_x, (min(max(rows, 1), size_y), min(max(cols, 1), size_x)))
 
 
-def _channels(declared: OmeImage | None, kind: _Kind) -> tuple[Channel, ...]:
+def _channels(told: Told, kind: _Kind) -> tuple[Channel, ...]:
     """One entry per plane along C; the samples are those of the planes."""
-    told = declared.pixels.channels[: kind.size_c] if declared else ()
-    known = [Channel(channel.name, kind.samples, channel.color) for channel in told]
+    known = [Channel(channel.name, kind.samples, channel.color) for channel in told.channels[: kind.size_c]]
     return (*known, *[Channel(None, kind.samples)] * (kind.size_c - len(known)))

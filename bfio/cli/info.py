@@ -3,11 +3,11 @@
 ``--json`` prints one list with one object per FILE, in their order. A file that can not be opened has the keys ``file``
 and ``error`` alone. The keys of all others; null stands for what the file does not tell:
 
-``file`` str, as given; ``format`` str, such as ``"TIFF"``, ``"BigTIFF"``, ``"Zeiss CZI"``; ``dialect`` str or null, such
-as ``"OME"``; ``backend`` str; ``byte_order`` ``"little"``, ``"big"``, or null where the series differ in it; ``nbytes``
-int, size of the file and of all that belong to it, or null where one of them is not on disk; ``ome_xml`` bool, whether
-there is OME-XML: in the file, or of backend ``"bioformats"``, which makes it for each; ``n_series`` int; ``series`` list,
-of which each has
+``file`` str, as given; ``format`` str, such as ``"TIFF"``, ``"BigTIFF"`` or ``"Zeiss CZI"``; ``dialect`` str or null,
+such as ``"OME"``; ``backend`` str; ``byte_order`` ``"little"``, ``"big"``, or null where the series differ in it;
+``nbytes`` int, size of the file and of all that belong to it, or null where one of them is not on disk; ``ome_xml``
+bool, whether there is OME-XML: in the file, or of backend ``"bioformats"``, which makes it for any file; ``n_series``
+int; ``series`` list, of which each has
 
 - ``index`` int; ``name``, ``dialect`` str or null; ``thumbnail`` bool, whether it is a preview, a label or the like
 - ``size`` object: ``x``, ``y``, ``z``, ``c`` (samples counted), ``t``

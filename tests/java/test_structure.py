@@ -44,10 +44,9 @@ def fake(tmp_path, **options):
     return tmp_path / f"image{said}.fake"
 
 
-def structure(path, limits=None):
-    limits = limits or Limits()
+def structure(path):
     with opened(path) as reader:
-        return read_structure(reader, ome_xml_of(reader, limits), limits)
+        return read_structure(reader)
 
 
 @pytest.mark.parametrize("little", [True, False])
@@ -64,7 +63,7 @@ def test_pixel_types_and_byte_orders(tmp_path, name, code, little):
 def test_index_of_every_plane_is_that_of_bioformats(tmp_path, order):
     tools = java("loci.formats.FormatTools")
     with opened(fake(tmp_path, sizeX=4, sizeY=4, sizeZ=2, sizeC=4, sizeT=3, dimOrder=order)) as reader:
-        (series,) = read_structure(reader, None, Limits())
+        (series,) = read_structure(reader)
         assert series.dimension_order == order
         assert (series.info.size_t, series.info.size_c, series.info.size_z) == (3, 4, 2)
         places = list(itertools.product(range(3), range(4), range(2)))
@@ -97,19 +96,20 @@ def test_resolutions_are_levels_of_their_series(tmp_path):
 def test_reader_is_left_at_its_first_series(tmp_path):
     with opened(fake(tmp_path, sizeX=64, sizeY=64, series=3, resolutions=2)) as reader:
         reader.setSeries(2)
-        read_structure(reader, None, Limits())
+        read_structure(reader)
         assert (reader.getSeries(), reader.getResolution()) == (0, 0)
 
 
 def test_xml_beyond_the_limit_is_refused(tmp_path):
-    with opened(fake(tmp_path)) as reader, pytest.raises(LimitError, match="1 images are .* limit xml_nbytes is 100"):
-        ome_xml_of(reader, Limits(xml_nbytes=100))
+    path = fake(tmp_path, series=3)
+    with opened(path) as reader, pytest.raises(LimitError, match="3 images make .* limit xml_nbytes is 100"):
+        ome_xml_of(reader.getMetadataStore(), str(path), Limits(xml_nbytes=100))
 
 
 def test_description(tmp_path):
     path = fake(tmp_path, sizeX=64, sizeY=64, resolutions=2, little="false")
     with opened(path) as reader:
-        series = read_structure(reader, None, Limits())
+        series = read_structure(reader)
         found = describe(reader, series)
     assert (found.format, found.byte_order, found.nbytes) == ("Simulated data", "big", None)
     assert found.series[0].dimension_order == "XYZCT"
@@ -120,7 +120,7 @@ def test_size_of_a_file_on_disk(tmp_path):
     path = Path(fake(tmp_path, sizeX=64, sizeY=64))
     path.write_bytes(b"12345")
     with opened(path) as reader:
-        assert describe(reader, read_structure(reader, None, Limits())).nbytes == 5
+        assert describe(reader, read_structure(reader)).nbytes == 5
 
 
 def test_level_is_plain_data(tmp_path):

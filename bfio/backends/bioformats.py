@@ -49,10 +49,12 @@ class BioFormatsReader:
         storage_options: Mapping[str, Any] | None = None,
     ) -> None:
         path = os.path.abspath(path)
+        _check(path, limits)
         self._images = JavaImages(path, max_workers=max_workers, limits=limits, cache_bytes=cache_bytes)
         try:
             for name in self._images.files()[:_MOST_CHECKED]:
-                _check(name, limits)
+                if name != path:
+                    _check(name, limits)
         except BaseException:
             self._images.close()
             raise
@@ -80,7 +82,11 @@ class BioFormatsReader:
 
 
 def _check(path: str, limits: Limits) -> None:
-    """Refuse a TIFF file that was cut off: Bio-Formats (6.7.0 and 7.3.1, tried) gives zeros for what is not there."""
+    """Refuse a TIFF file that is not whole.
+
+    Bio-Formats (6.7.0 and 7.3.1, tried) gives zeros for what is not there, and follows a loop of IFDs until its heap
+    is full.
+    """
     if not os.path.isfile(path) or not os.path.getsize(path):
         return
     with open_source(path) as source:

@@ -1,4 +1,4 @@
-"""Whether a TIFF file was cut off, for other readers of it that would give zeros for what is not there."""
+"""Whether a TIFF file is whole, for other readers of it: some give zeros for what is not there, or follow loops."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _CLASSIC_NBYTES = 1 << 32
 
 
 def check_complete(source: Source, limits: Limits) -> None:
-    """Refuse a TIFF file that ends before its IFDs or its tiles do; files of other formats pass.
+    """Refuse a TIFF file whose IFDs form a loop, or that ends before they or its tiles do; other formats pass.
 
     Only what is surely wrong is refused: tables that can not be understood are left to whoever reads the file.
 
     Raises
     ------
     FormatError
-        The file was cut off.
+        The file was cut off, or its chain of IFDs comes back to itself.
     """
     head = source.pread(0, tiff_header.HEADER_NBYTES)
     if bytes(head[:4]) not in _MAGIC:
@@ -35,8 +35,7 @@ def check_complete(source: Source, limits: Limits) -> None:
         return
     chain = IfdChain(source, header, limits)
     records = chain.all()
-    if chain.broken and not chain.loops:
-        chain.check()
+    chain.check()
     for index, record in enumerate(records):
         for part in (record, *_sub_records(chain, record)):
             end = _end_of_tiles(chain, part)

@@ -276,22 +276,17 @@ class _Read:
             raise LimitError(f"{self._images.path}: one tile has {nbytes:,} bytes, more than Java can hold in an array")
         with java_errors(self._images.path, f"{self._where(use)} can not be read"):
             desk.go_to(image.java_index, image.resolutions[self._level])
-            array = desk.landing.reserve(nbytes)
-            ends = self._ends(region)
-            desk.landing.mark(ends)
+            ends = [nbytes]
+            array = desk.landing.array(nbytes, ends)
             desk.reader.openBytes(use.plane, array, x.start, y.start, len(x), len(y))
-            raw = desk.landing.take(nbytes)
-        if desk.landing.still_marked(ends, raw):
+            raw = desk.landing.take(array, nbytes)
+        if desk.landing.is_marked(raw, ends):
             raise FormatError(f"{self._images.path}: {self._where(use)} can not be read: its data end too early")
         pixels = raw.view(image.stored_dtype)
         samples = image.info.samples
         if image.interleaved:
             return pixels.reshape(len(y), len(x), samples)
         return pixels.reshape(samples, len(y), len(x)).transpose(1, 2, 0)
-
-    def _ends(self, region: Region) -> list[int]:
-        """Positions behind the last pixels that Java must have written."""
-        return [region.n_pixels * self._access.pixel_nbytes]
 
     def _where(self, use: _PlaneUse) -> str:
         return f"series {self._image.info.index}, plane {use.plane} (t, c, z = {use.position})"

@@ -158,4 +158,3 @@ def _slabs(n_rows: int, row_nbytes: int) -> list[slice]:
 
 def _entry(value: int, size: int) -> bytes:
     return np.array(value, f"u{size}").tobytes()
-

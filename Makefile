@@ -74,7 +74,7 @@ wheel: $(VENV)/.created ## sdist and wheel in dist/, repaired wheel in wheelhous
 install: $(VENV)/.installed
 
 clean: ## remove all that make has made
-	rm -rf $(VENV) .venv-bench .venv-old benchmarks/.cache build dist wheelhouse demo-output *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .venv-old .venv-peer benchmarks/.cache build dist wheelhouse demo-output *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src -name '*.c' -delete -o -name '*.so' -delete
 
 $(VENV)/.created: tools/system_packages.sh

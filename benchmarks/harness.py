@@ -16,7 +16,7 @@ BFIO = "bfio"
 
 
 def python_of(venv: str) -> str:
-    """The interpreter of a venv: of the folder in ``BFIO_BENCH_<VENV>``, or this one, or ``.venv-old``."""
+    """The interpreter of a venv: of the folder in ``BFIO_BENCH_<VENV>``, or this one, or ``.venv-<venv>``."""
     chosen = os.environ.get(f"BFIO_BENCH_{venv.upper()}")
     if chosen is None and venv == "bench":
         return sys.executable
@@ -37,6 +37,11 @@ def writer(name: str) -> str:
     return f"{name} as writer"
 
 
+def java(name: str) -> str:
+    """Name of the process in which a library reads through Bio-Formats."""
+    return f"{name} with Java"
+
+
 CONTENDERS = {
     contender.name: contender
     for contender in (
@@ -46,11 +51,16 @@ CONTENDERS = {
         Contender("pyvips", "read_vips.py"),
         Contender("old bfio", "read_old_bfio.py", "old"),
         Contender("libdeflate alone", "codec_limit.py"),
+        Contender(java(BFIO), "read_bfio_java.py"),
+        Contender(java("python-bioformats"), "read_python_bioformats.py", "peer"),
+        Contender(java("old bfio"), "read_old_bfio_java.py", "old"),
         Contender(writer(BFIO), "write_bfio.py"),
         Contender(writer("tifffile"), "write_tifffile.py"),
         Contender(writer("rasterio"), "write_gdal.py"),
         Contender(writer("pyvips"), "write_vips.py"),
         Contender(writer("old bfio"), "write_old_bfio.py", "old"),
+        Contender(writer("Bio-Formats"), "write_bioformats.py"),
+        Contender(writer("python-bioformats"), "write_python_bioformats.py", "peer"),
     )
 }
 
@@ -130,7 +140,7 @@ class Field:
 
     def _note_versions(self, name: str, versions: dict[str, str]) -> None:
         for package, version in versions.items():
-            key = name.removesuffix(writer("")) if package == "bfio" else package
+            key = name.removesuffix(writer("")).removesuffix(java("")) if package == "bfio" else package
             self.versions[key] = version
 
     def restart(self, name: str) -> None:

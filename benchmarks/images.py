@@ -22,24 +22,26 @@ OME_XML = (
     '<?xml version="1.0" encoding="UTF-8"?>'
     '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0" Name="bench">'
     '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" BigEndian="false" SizeX="{x}" SizeY="{y}" SizeC="1" '
-    'SizeZ="1" SizeT="1"><Channel ID="Channel:0:0" SamplesPerPixel="1"/><TiffData IFD="0" PlaneCount="1"/>'
+    'SizeZ="{z}" SizeT="1"><Channel ID="Channel:0:0" SamplesPerPixel="1"/><TiffData IFD="0" PlaneCount="{z}"/>'
     "</Pixels></Image></OME>"
 )
 
 
 @dataclass(frozen=True)
 class TiffFile:
-    """How one image is laid out as a TIFF of a single plane."""
+    """How one image is laid out as a TIFF; without a tile, each plane is one strip."""
 
     image: str
-    tile: int
+    tile: int | None
     compression: str | None = None
     predictor: bool = False
 
     @property
     def path(self) -> Path:
         """Its place in the cache."""
-        parts = [self.image, self.compression or "raw", str(self.tile), *(["predictor"] if self.predictor else [])]
+        parts = [self.image, self.compression or "raw", str(self.tile or "strip")]
+        if self.predictor:
+            parts.append("predictor")
         return CACHE / f"{'-'.join(parts)}.ome.tif"
 
 
@@ -91,7 +93,29 @@ def labels() -> np.ndarray:
     return image
 
 
-IMAGES: dict[str, Callable[[], np.ndarray]] = {"microscopy": microscopy, "labels": labels}
+def quarter() -> np.ndarray:
+    """4096 x 4096 of the microscopy."""
+    return microscopy()[: SIDE // 2, : SIDE // 2]
+
+
+def pair() -> np.ndarray:
+    """Two planes: one to be read before the clock runs, and the quarter."""
+    plane = quarter()
+    return np.stack([plane[::-1], plane])
+
+
+def label_quarter() -> np.ndarray:
+    """4096 x 4096 of the labels, cheap to decode."""
+    return labels()[: SIDE // 2, : SIDE // 2]
+
+
+IMAGES: dict[str, Callable[[], np.ndarray]] = {
+    "microscopy": microscopy,
+    "labels": labels,
+    "quarter": quarter,
+    "pair": pair,
+    "label-quarter": label_quarter,
+}
 
 
 class Cache:
@@ -124,18 +148,20 @@ class Cache:
         return pixels
 
     def plane_file(self, file: TiffFile) -> Path:
-        """A TIFF of one plane."""
+        """The TIFF of an image."""
         if not file.path.exists():
             image = self.image(file.image)
             print(f"writing {file.path.name}", file=sys.stderr)
+            n_planes = 1 if image.ndim == 2 else len(image)
             part = file.path.with_suffix(".part")
             tifffile.imwrite(
                 part,
                 image,
-                tile=(file.tile, file.tile),
+                tile=(file.tile, file.tile) if file.tile else None,
+                rowsperstrip=None if file.tile else image.shape[-2],
                 compression=file.compression,
                 predictor=file.predictor or None,
-                description=OME_XML.format(y=image.shape[0], x=image.shape[1]),
+                description=OME_XML.format(y=image.shape[-2], x=image.shape[-1], z=n_planes),
                 metadata=None,
                 maxworkers=2,
             )

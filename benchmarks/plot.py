@@ -31,13 +31,13 @@ def draw(path: Path, title: str, outcomes: Sequence[Outcome]) -> None:
     axes.set_xlim(min(0.5, *ratios) * 0.9, max(*ratios, 5.0) * 1.5)
     axes.axvline(1, color="#999999", linewidth=0.8, zorder=0)
     axes.set_yticks(range(len(shown)), [outcome.row.title for outcome in shown], fontsize=8)
-    ticks = [tick for tick in (0.25, 0.5, 1, 2, 5, 10, 20, 50) if axes.get_xlim()[0] < tick < axes.get_xlim()[1]]
+    ticks = [tick for tick in (0.25, 0.5, 1, 2, 5, 10, 20, 50, 100) if axes.get_xlim()[0] < tick < axes.get_xlim()[1]]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     where = machine()
     axes.set_xlabel("times as fast as the best rival (black tick: to reach)", fontsize=9)
     place = f"{where['cpu']}, {where['cores']} cores, {where['date'][:10]}"
-    axes.set_title(f"bfio, {title}, 2 workers, {place}", fontsize=9)
+    axes.set_title(f"bfio, {title}, {place}", fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -11,7 +11,8 @@ from outcome import Outcome, machine
 from race import Result
 
 METHOD = """Each contender has a process of its own; those of a row take turns, round after round (who is three times
-slower than the fastest leaves after three rounds); files are in the page cache; 2 threads each. Ratio = fastest round
+slower than the fastest leaves after three rounds); files are in the page cache; 2 threads each, if not
+said otherwise. Ratio = fastest round
 of the best rival / fastest round of bfio."""
 
 

@@ -50,7 +50,7 @@ def _wrong(path: Path, truth: int, sides: Sequence[int]) -> str | None:
     return None if max(means) - min(means) < 1 else f"means of levels: {means}"
 
 
-def _entry(label: str, library: str, image: str, shape: str = "plane", task: str = "write", **options: Any) -> Entry:
+def written(label: str, library: str, image: str, shape: str = "plane", task: str = "write", **options: Any) -> Entry:
     """One contender: the file of the image, its shape, and the library's own options."""
     place = {"image": str(Cache.place(image)), "shape": shape}
     return Entry(label, writer(library), task, place | options)
@@ -58,34 +58,34 @@ def _entry(label: str, library: str, image: str, shape: str = "plane", task: str
 
 def _tifffile(label: str, image: str, level: int | None, **options: Any) -> Entry:
     arguments = {} if level is None else {"compressionargs": {"level": level}}
-    return _entry(f"tifffile{label}", "tifffile", image, tile=[TILE, TILE], **arguments, **options)
+    return written(f"tifffile{label}", "tifffile", image, tile=[TILE, TILE], **arguments, **options)
 
 
 def _rasterio(label: str, image: str, **options: Any) -> Entry:
-    return _entry(f"rasterio{label}", "rasterio", image, blockxsize=TILE, blockysize=TILE, tiled=True, **options)
+    return written(f"rasterio{label}", "rasterio", image, blockxsize=TILE, blockysize=TILE, tiled=True, **options)
 
 
 def _pyvips(label: str, image: str, **options: Any) -> Entry:
-    return _entry(f"pyvips{label}", "pyvips", image, tile_width=TILE, tile_height=TILE, tile=True, **options)
+    return written(f"pyvips{label}", "pyvips", image, tile_width=TILE, tile_height=TILE, tile=True, **options)
 
 
 def _deflate() -> WriteRow:
     """Microscopy as everyone does it best: with the predictor, at the fastest level and at the default."""
     entries = (
-        _entry(BFIO, BFIO, IMAGE, compression="deflate", predictor=True, tile_size=TILE),
+        written(BFIO, BFIO, IMAGE, compression="deflate", predictor=True, tile_size=TILE),
         _tifffile(" level 1", IMAGE, 1, compression="zlib", predictor=True),
         _tifffile("", IMAGE, None, compression="zlib", predictor=True),
         _rasterio(" level 1", IMAGE, compress="deflate", zlevel=1, predictor=2),
         _pyvips(" level 1", IMAGE, compression="deflate", level=1, predictor="horizontal"),
         _pyvips("", IMAGE, compression="deflate", predictor="horizontal"),
-        _entry("old bfio", "old bfio", IMAGE),
+        written("old bfio", "old bfio", IMAGE),
     )
     return WriteRow("write-deflate-p", "microscopy, deflate + predictor", 2.0, entries, IMAGE)
 
 
 def _labels() -> WriteRow:
     """Labels: bfio chooses the predictor; rivals come with it and without it."""
-    entries = [_entry(BFIO, BFIO, LABELS, compression="deflate", tile_size=TILE)]
+    entries = [written(BFIO, BFIO, LABELS, compression="deflate", tile_size=TILE)]
     for suffix, predictor in (("", False), (" predictor", True)):
         entries += [
             _tifffile(f" level 1{suffix}", LABELS, 1, compression="zlib", predictor=predictor or None),
@@ -97,13 +97,13 @@ def _labels() -> WriteRow:
             _pyvips(f" level 1{suffix}", LABELS, compression="deflate", level=1, **kind),
             _pyvips(suffix, LABELS, compression="deflate", **kind),
         ]
-    entries.append(_entry("old bfio", "old bfio", LABELS))
+    entries.append(written("old bfio", "old bfio", LABELS))
     return WriteRow("write-labels", "labels, deflate", 3.0, tuple(entries), LABELS)
 
 
 def _zstd() -> WriteRow:
     entries = (
-        _entry(BFIO, BFIO, IMAGE, compression="zstd", compression_level=1, predictor=True, tile_size=TILE),
+        written(BFIO, BFIO, IMAGE, compression="zstd", compression_level=1, predictor=True, tile_size=TILE),
         _tifffile(" level 1", IMAGE, 1, compression="zstd", predictor=True),
         _tifffile("", IMAGE, None, compression="zstd", predictor=True),
         _rasterio(" level 1", IMAGE, compress="zstd", zstd_level=1, predictor=2),
@@ -113,8 +113,8 @@ def _zstd() -> WriteRow:
 
 def _raw() -> WriteRow:
     entries = (
-        _entry(BFIO, BFIO, IMAGE, compression=None, tile_size=TILE),
-        replace(_entry("bfio durable=False", BFIO, IMAGE, compression=None, durable=False), counts=False),
+        written(BFIO, BFIO, IMAGE, compression=None, tile_size=TILE),
+        replace(written("bfio durable=False", BFIO, IMAGE, compression=None, durable=False), counts=False),
         _tifffile("", IMAGE, None),
         _rasterio("", IMAGE),
         _pyvips("", IMAGE),
@@ -126,7 +126,7 @@ def _pyramid() -> WriteRow:
     """Five levels; libvips stops where a level fits into a tile, after four, or goes down to one pixel."""
     size = {"pyramid": True, "subifd": True, "compression": "deflate", "level": 1}
     entries = (
-        _entry(BFIO, BFIO, IMAGE, compression="deflate", levels=LEVELS, tile_size=TILE),
+        written(BFIO, BFIO, IMAGE, compression="deflate", levels=LEVELS, tile_size=TILE),
         _pyvips("", IMAGE, **(size | {"predictor": "none", "level": 6})),
         _pyvips(" level 1", IMAGE, **size, predictor="none"),
         _pyvips(" level 1 predictor", IMAGE, **size, predictor="horizontal"),
@@ -137,7 +137,7 @@ def _pyramid() -> WriteRow:
 
 def _stack() -> tuple[WriteRow, WriteRow]:
     """64 planes of 1024 x 1024 in tiles of 512, bfio against itself."""
-    write = partial(_entry, library=BFIO, image=IMAGE, shape="stack", compression="deflate", tile_size=STACK_TILE)
+    write = partial(written, library=BFIO, image=IMAGE, shape="stack", compression="deflate", tile_size=STACK_TILE)
     order = (write(BFIO, task="planes", shuffled=True), write("bfio in order", task="planes"))
     shared = (write(BFIO, task="two_processes"), write("bfio one worker", task="planes", workers=1))
     return (
@@ -148,12 +148,12 @@ def _stack() -> tuple[WriteRow, WriteRow]:
 
 def _small_pieces() -> tuple[WriteRow, ...]:
     """What a call costs: tile after tile, by one thread and by two, and very many small planes."""
-    write = partial(_entry, library=BFIO, image=IMAGE, compression="deflate", tile_size=TILE)
+    write = partial(written, library=BFIO, image=IMAGE, compression="deflate", tile_size=TILE)
     loops = (write(BFIO, task="tiles"), write("bfio at once"))
     threads = (write(BFIO, task="tiles", threads=2), write("bfio at once"))
     small = (
-        _entry(BFIO, BFIO, IMAGE, "planes", "planes", compression=None, tile_size=64),
-        _entry("tifffile", "tifffile", IMAGE, "planes", "planes", tile=[64, 64]),
+        written(BFIO, BFIO, IMAGE, "planes", "planes", compression=None, tile_size=64),
+        written("tifffile", "tifffile", IMAGE, "planes", "planes", tile=[64, 64]),
     )
     return (
         WriteRow("write-tiles", "tile after tile against at once", None, loops, IMAGE),

@@ -14,14 +14,16 @@ import single_write
 from figure import Figure
 from harness import Field
 from images import Cache
-from kinds import READING, WRITING
+from kinds import JAVA, READING, WRITING
 from outcome import Outcome
 from race import compete
+from rows_java import JAVA_ROWS, JavaRow
 from rows_read import READ_ROWS, ReadRow
 from rows_write import WRITE_ROWS, WriteRow
 
 RESULTS = Path(__file__).parent / "results"
 IMPORT_ROUNDS = 20
+AnyRow = ReadRow | WriteRow | JavaRow
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,9 @@ class Bench:
     """Rows and figures that share a report."""
 
     kind: report.Kind
-    rows: Sequence[ReadRow | WriteRow]
+    rows: Sequence[AnyRow]
     figures: dict[str, Callable[[Field, Cache], list[Figure]]]
+    budget: float = 18.0
 
     @property
     def keys(self) -> list[str]:
@@ -49,15 +52,16 @@ BENCHES = {
         },
     ),
     "write": Bench(WRITING, WRITE_ROWS, {"bands": single_write.bands}),
+    "java": Bench(JAVA, JAVA_ROWS, {}, budget=5.0),
 }
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("bench", nargs="*", default=[*BENCHES], metavar="read|write", help="default: both")
+    parser.add_argument("bench", nargs="*", default=[*BENCHES], metavar="read|write|java", help="default: all")
     parser.add_argument("--rows", nargs="*", default=["*"], help="keys or patterns; see --list")
     parser.add_argument("--rounds", type=int, default=15, help="rounds a row (default 15)")
-    parser.add_argument("--budget", type=float, default=18.0, help="seconds a row after which no round begins")
+    parser.add_argument("--budget", type=float, help="seconds a row after which no round begins")
     parser.add_argument("--quick", action="store_true", help="3 rounds: to see that all works, not to measure")
     parser.add_argument("--list", action="store_true", help="print the keys of the rows")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
@@ -67,7 +71,7 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def _race(field: Field, cache: Cache, row: ReadRow | WriteRow, rounds: int, budget: float) -> Outcome:
+def _race(field: Field, cache: Cache, row: AnyRow, rounds: int, budget: float) -> Outcome:
     outcome = Outcome(row, compete(row.race(field, cache), rounds, budget))
     times = {label: result.error or f"{result.best * 1e3:.1f}" for label, result in outcome.results.items()}
     ratio = "" if outcome.ratio is None else f"  ratio {outcome.ratio:.2f}, to reach {row.target}"
@@ -86,7 +90,7 @@ def _run(bench: Bench, stem: Path, arguments: argparse.Namespace) -> str:
         chosen = [row for row in bench.rows if row.key in wanted]
         for row in chosen:
             row.race(field, cache)  # all files first, so that writing one disturbs no race
-        outcomes = [_race(field, cache, row, rounds, arguments.budget) for row in chosen]
+        outcomes = [_race(field, cache, row, rounds, arguments.budget or bench.budget) for row in chosen]
         measures = [measure for key, measure in bench.figures.items() if key in wanted]
         figures = [figure for measure in measures for figure in measure(field, cache)]
     finally:

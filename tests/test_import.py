@@ -18,7 +18,7 @@ HEAVY = {"tifffile", "imagecodecs", "ome_types", "zarr", "jpype", "fsspec", "das
 
 LAYERS = (
     ("errors", "enums", "axes", "limits", "units", "_locks", "_version"),
-    ("_cpus", "_pool"),
+    ("_coverage", "_cpus", "_pool", "_positional"),
     ("selection", "tiling", "byteio", "metadata", "options", "_kernels"),
     ("plan", "_parallel", "omexml", "result", "target"),
     ("pyramid",),

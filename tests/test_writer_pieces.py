@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bfio.tiff.writing.coverage import MAX_RECTS, Coverage
+from bfio._coverage import MAX_RECTS, Coverage
 from bfio.tiff.writing.extents import Extents
 from bfio.tiff.writing.pieces import Piece, border_tiles, inner_tiles, split
 from bfio.tiling import Grid

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bfio.tiff.writing.coverage import Rect
+from bfio._coverage import Rect
 from bfio.tiff.writing.tables import Key
 from bfio.tiff.writing.writer import TiffWriter
 

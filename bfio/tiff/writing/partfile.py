@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from bfio import _kernels
+from bfio._positional import pread, pwrite
 from bfio.errors import FormatError, UsageError
 from bfio.target import part_path
-from bfio.tiff.writing.positional import pread, pwrite
 
 __all__ = ["PartFile"]
 

@@ -15,7 +15,7 @@ from typing import IO
 import numpy as np
 
 from bfio import _kernels
-from bfio.tiff.writing.coverage import Coverage, Rect
+from bfio._coverage import Coverage, Rect
 from bfio.tiff.writing.recipe import Recipe
 from bfio.tiff.writing.tables import Key
 

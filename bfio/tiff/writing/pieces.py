@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bfio.tiff.writing.coverage import Rect
+from bfio._coverage import Rect
 from bfio.tiling import Grid
 
 __all__ = ["Piece", "border_tiles", "inner_tiles", "over", "split"]

@@ -14,9 +14,9 @@ import zlib
 from dataclasses import dataclass
 from enum import IntEnum
 
+from bfio._positional import pread, pwrite
 from bfio.errors import FormatError
 from bfio.tiff.header import HEADER_NBYTES, UNFINISHED
-from bfio.tiff.writing.positional import pread, pwrite
 from bfio.tiff.writing.recipe import Recipe
 
 __all__ = [

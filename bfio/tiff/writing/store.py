@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from bfio._coverage import Coverage
 from bfio._parallel import Workers
 from bfio.byteio import open_source
 from bfio.enums import Compression
@@ -17,7 +18,6 @@ from bfio.limits import Limits
 from bfio.plan import TASK, plan_planes
 from bfio.selection import Box
 from bfio.tiff.reader import TiffReader
-from bfio.tiff.writing.coverage import Coverage
 from bfio.tiff.writing.encode import TileEncoder
 from bfio.tiff.writing.extents import Extent, Extents
 from bfio.tiff.writing.foreign import is_foreign

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from bfio._coverage import Rect
 from bfio._parallel import Workers
 from bfio.errors import UsageError
 from bfio.pyramid import halve
 from bfio.selection import Box
-from bfio.tiff.writing.coverage import Rect
 from bfio.tiff.writing.partial import Outcome, PartialTiles
 from bfio.tiff.writing.pieces import Piece, border_tiles, inner_tiles, split
 from bfio.tiff.writing.store import TileStore, as_block

@@ -1,4 +1,4 @@
-"""Which pixels of a tile were written: a few rectangles, or a bit per pixel where they become many."""
+"""Which pixels of an area were written: a few rectangles, or a bit per pixel where they become many."""
 
 from __future__ import annotations
 

@@ -18,7 +18,15 @@ from bfio.metadata import Series
 from bfio.options import WriteOptions
 from bfio.selection import Box
 
-__all__ = ["OWN_SUFFIXES", "SUFFIXES", "BioFormatsWriter", "attach_writer", "check_name", "open_writer", "resume_writer"]
+__all__ = [
+    "OWN_SUFFIXES",
+    "SUFFIXES",
+    "BioFormatsWriter",
+    "attach_writer",
+    "check_name",
+    "open_writer",
+    "resume_writer",
+]
 
 
 class BioFormatsWriter:

@@ -55,12 +55,18 @@ def writer_name(path: Path, backend: object = None) -> str:
     """
     name = checked_name(backend)
     suffix = path.suffix.lower()
-    if suffix in TIFF_SUFFIXES:
+    if suffix in TIFF_SUFFIXES and name != "bioformats":
         return "python"
+    from bfio.backends.bioformats_writer import OWN_SUFFIXES, check_name
+
+    if name == "bioformats" or (name is None and path.name.lower().endswith(OWN_SUFFIXES)):
+        check_name(path)
+        return "bioformats"
     writable = f"a name that ends in .ome.tif, .ome.tiff, {', '.join(TIFF_SUFFIXES[:-1])} or {TIFF_SUFFIXES[-1]}"
     if suffix == ".zarr" and name != "python":
         raise UnsupportedError(f"{path.name}: this version of bfio does not write OME-Zarr yet; use {writable}")
-    raise UnsupportedError(f"{path.name}: bfio writes OME-TIFF; use {writable}")
+    others = "" if name else f"; through Bio-Formats also {', '.join(OWN_SUFFIXES[:-1])} or {OWN_SUFFIXES[-1]}"
+    raise UnsupportedError(f"{path.name}: bfio writes OME-TIFF; use {writable}{others}")
 
 
 def create_writer(path: Path, backend_name: str, series: Series, xml: str, options: WriteOptions) -> WriterBackend:
@@ -93,18 +99,18 @@ def resume_writer(path: Path, backend_name: str, options: WriteOptions) -> tuple
 
 
 def _resumers() -> dict[str, Callable[..., tuple[WriterBackend, Series]]]:
-    from bfio.backends.ometiff_writer import resume_writer
+    from bfio.backends import bioformats_writer, ometiff_writer
 
-    return {"python": resume_writer}
+    return {"python": ometiff_writer.resume_writer, "bioformats": bioformats_writer.resume_writer}
 
 
 def _attachers() -> dict[str, Callable[..., tuple[WriterBackend, Series]]]:
-    from bfio.backends.ometiff_writer import attach_writer
+    from bfio.backends import bioformats_writer, ometiff_writer
 
-    return {"python": attach_writer}
+    return {"python": ometiff_writer.attach_writer, "bioformats": bioformats_writer.attach_writer}
 
 
 def _writers() -> dict[str, Callable[..., WriterBackend]]:
-    from bfio.backends.ometiff_writer import open_writer
+    from bfio.backends import bioformats_writer, ometiff_writer
 
-    return {"python": open_writer}
+    return {"python": ometiff_writer.open_writer, "bioformats": bioformats_writer.open_writer}

@@ -39,6 +39,7 @@ class PartFolder:
     def __init__(self, target: Path) -> None:
         self.target, self.path = target, part_path(target)
         self._fd = -1
+        self._check_companion()
         if self.path.is_symlink() or self.path.exists():
             self._remove_old()
         os.mkdir(self.path)
@@ -53,6 +54,12 @@ class PartFolder:
     def file(self) -> Path:
         """The file that Java is told to write."""
         return self.path / self.target.name
+
+    def _check_companion(self) -> None:
+        """An .ids file comes with a header, which must not replace that of another image."""
+        header = self.target.with_suffix(".ics")
+        if self.target.suffix.lower() == ".ids" and header.exists() and not self.target.exists():
+            raise UsageError(f"{header} would be replaced by the header of {self.target.name}; use another name")
 
     def _remove_old(self) -> None:
         if self.path.is_symlink() or not self.path.is_dir() or not (self.path / MARKER).is_file():

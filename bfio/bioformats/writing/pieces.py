@@ -76,7 +76,7 @@ def pieces(box: Box, block: np.ndarray, recipe: Recipe) -> Iterator[Piece]:
 
 
 def _groups(channels: tuple[int, ...], n: int) -> Iterator[tuple[int, int, int, int]]:
-    """Position in the block, channel of the file, first sample and number of samples, of samples that belong together."""
+    """Samples that are written together: position in the block, channel of the file, first one, and how many."""
     place = 0
     while place < len(channels):
         first = channels[place]

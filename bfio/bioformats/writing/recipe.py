@@ -154,7 +154,7 @@ def _check_axes(path: Path, found: Format, series: Series) -> None:
     odd = series.size_y * series.size_x * series.samples * series.dtype.itemsize % 2
     if found.even_8bit_planes and odd and n_planes > 1:
         raise UnsupportedError(f"{path.name}: planes of {found.name} must have an even number of bytes, not "
-                               f"{series.size_y} x {series.size_x}; crop the image by a row or column, or {advice}")  # fmt: skip
+                               f"{series.size_y} x {series.size_x}; crop the image, or {advice}")  # fmt: skip
 
 
 def _check_nbytes(path: Path, found: Format, series: Series, shape: tuple[int, int]) -> None:

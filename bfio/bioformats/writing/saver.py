@@ -136,4 +136,5 @@ def _metadata(xml: str) -> Any:
     no = java("java.lang.Boolean")(False)
     metadata.setPixelsBinDataBigEndian(no, 0, 0)
     metadata.setPixelsBigEndian(no, 0)
+    metadata.getRoot().setCreator(None)  # each of its writers says its own, and would warn
     return metadata

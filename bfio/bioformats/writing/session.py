@@ -240,7 +240,7 @@ class JavaSession:
         with self._lock:
             try:
                 self._saver.close()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the file is given up anyway
                 logger.debug("%s: Bio-Formats closed an unfinished file with %s", self.path, error)
         self._store.close()
         if self._folder.path.exists():

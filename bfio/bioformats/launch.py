@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bfio.bioformats import logs
+from bfio.bioformats.locales import utf8_names
 from bfio.bioformats.locate import INSTALL, Found, find_jar
 from bfio.errors import BackendMissingError, UsageError
 
@@ -42,7 +43,8 @@ def launch(jvm: Found, jar: Found, options: list[str]) -> None:
     import jpype
 
     try:
-        jpype.startJVM(jvm.path, *_OPTIONS, *options, classpath=[jar.path], convertStrings=False, interrupt=False)
+        with utf8_names():
+            jpype.startJVM(jvm.path, *_OPTIONS, *options, classpath=[jar.path], convertStrings=False, interrupt=False)
     except (jpype.JException, RuntimeError, OSError, ValueError) as error:
         raise BackendMissingError(
             f"the JVM of {jvm.origin} at {jvm.path} can not start ({_first_line(error)}); {INSTALL} brings one that can"

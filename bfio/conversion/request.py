@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bfio.backends.detect import Source
+from bfio.backends.detect import Source, detect, local_path
 from bfio.backends.registry import writer_name
 from bfio.byteio import is_url
 from bfio.conversion.job import Job
@@ -84,7 +84,7 @@ def convert(
     Parameters
     ----------
     src : str, path, binary file object or BioReader
-        What :class:`BioReader` reads. A reader gives its series and level, and stays open.
+        What :class:`BioReader` reads. A reader gives its series, level and backend, and stays open.
     dst : str or path
         The file to write; its name ends in ``.ome.tif`` or the like. Until it is complete it is called
         ``<dst>.part``.
@@ -104,7 +104,8 @@ def convert(
     tile_size, compression, compression_level, predictor, downsample, bigtiff
         As in :class:`BioWriter`.
     memory : int or str
-        Bound for the memory of the whole process, as bytes or such as ``"512MB"``.
+        Bound for the memory of the whole process, as bytes or such as ``"512MB"``. Java's heap, where Bio-Formats
+        reads the source, comes on top; ``BFIO_JAVA_MAX_HEAP`` bounds it.
     max_workers : int, optional
         Threads that decode, and threads that encode. By default the CPUs that this process may use.
     resume : bool
@@ -150,9 +151,11 @@ def convert(
     backend = writer_name(path)
     _refuse_source(src, path)
     target_path(dst, overwrite=overwrite)
-    with _opened(src, series, options.max_workers, limits=limits, storage_options=storage_options) as reader:
+    kept = _kept(src, nbytes)
+    more = {"limits": limits, "cache_bytes": kept, "storage_options": storage_options}
+    with _opened(src, series, options.max_workers, **more) as reader:
         picture = Picture(reader, channels=channels, z=z, t=t, crop=crop, dtype=dtype, rescale=rescale)
-        job = Job(picture, path, backend, options, nbytes)
+        job = Job(picture, path, backend, options, nbytes - kept)
         skipped = job.run(report)
     return Report(path, job.series, job.total, path.stat().st_size, skipped, time.perf_counter() - start)
 
@@ -168,12 +171,23 @@ def _refuse_source(src: Source | BioReader, path: Path) -> None:
             raise UsageError(f"{path}: the source itself can not be the target; write to another file")
 
 
+def _kept(src: Source | BioReader, nbytes: int) -> int:
+    """Memory for decoded tiles of the source.
+
+    Blocks are laid out so that none is needed for TIFF. But of many formats Bio-Formats decodes whole planes whatever
+    is asked for (PNG, JPEG 2000), and says so nowhere; what it decodes is best kept.
+    """
+    if isinstance(src, BioReader) or local_path(src) is None or detect(src) == "TIFF":
+        return 0
+    return nbytes // 3
+
+
 def _opened(
     src: Source | BioReader, series: int | None, max_workers: int, **options: Any
 ) -> AbstractContextManager[BioReader]:
     """The reader of the source; one that was given is not closed."""
     if not isinstance(src, BioReader):
-        return BioReader(src, max_workers, series=series or 0, cache_bytes=0, **options)
+        return BioReader(src, max_workers, series=series or 0, **options)
     if series is not None and series != src._series_index:
         raise UsageError(f"series={series}, but the reader is of series {src._series_index}; pass the path instead")
     return nullcontext(src)

@@ -67,7 +67,7 @@ class Storage:
     """How one level is stored: names of the codec and of the predictor, and the tiles as they are in the file.
 
     What a file does not tell is ``"unknown"``. Where ``strips`` is None the tiles are unknown too, and ``tile_shape``
-    is the size of a region that can be read without waste.
+    is the unit of reading without waste.
     """
 
     compression: str

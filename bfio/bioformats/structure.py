@@ -29,7 +29,7 @@ class JavaSeries:
     Attributes
     ----------
     info : Series
-        ``tile_shape`` of its levels is the size of a region that Bio-Formats reads without waste.
+        ``tile_shape`` of its levels is the unit in which Bio-Formats reads without waste.
     stored_dtype : numpy.dtype
         Of the bytes that ``openBytes`` gives.
     dimension_order : str

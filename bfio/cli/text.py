@@ -91,7 +91,7 @@ def _channel_rows(channels: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
 
 
 def _level(level: dict[str, Any]) -> str:
-    kind = {True: "strips of", False: "tiles of", None: "best read by"}[level["strips"]]
+    kind = {True: "strips of", False: "tiles of", None: "blocks of"}[level["strips"]]
     predictor = "" if level["predictor"] in ("none", "unknown") else f" + {level['predictor']} predictor"
     tile = f"{level['tile_x']} x {level['tile_y']}"
     return f"{level['x']} x {level['y']}, {kind} {tile}, compression {level['compression']}{predictor}"

@@ -1,11 +1,10 @@
 """What an open reader of Bio-Formats says of its images, compared with Bio-Formats' own answers."""
 
 import itertools
-from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
+from java_readers import fake, opened
 
 from bfio.bioformats.describe import describe
 from bfio.bioformats.jvm import java
@@ -13,35 +12,14 @@ from bfio.bioformats.metadata import ome_xml_of
 from bfio.bioformats.structure import read_structure
 from bfio.errors import LimitError
 from bfio.limits import Limits
-from bfio.metadata import Level
+from bfio.metadata import Channel
+from bfio.omexml import parse
 
 ORDERS = ("XYZCT", "XYZTC", "XYCTZ", "XYCZT", "XYTCZ", "XYTZC")
 TYPES = {
     "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4",
     "float": "f4", "double": "f8",
 }  # fmt: skip
-
-
-@contextmanager
-def opened(path):
-    """A reader as the backend opens it."""
-    service = java("loci.common.services.ServiceFactory")().getInstance(
-        java("loci.formats.services.OMEXMLService").class_
-    )
-    reader = java("loci.formats.ImageReader")()
-    reader.setFlattenedResolutions(False)
-    reader.setMetadataStore(service.createOMEXMLMetadata())
-    try:
-        reader.setId(str(path))
-        yield reader
-    finally:
-        reader.close()
-
-
-def fake(tmp_path, **options):
-    """Name of a file that Bio-Formats makes up."""
-    said = "".join(f"&{name}={value}" for name, value in options.items())
-    return tmp_path / f"image{said}.fake"
 
 
 def structure(path):
@@ -71,6 +49,16 @@ def test_index_of_every_plane_is_that_of_bioformats(tmp_path, order):
     found = [series.plane_index(t, c, z) for t, c, z in places]
     assert found == expected
     assert sorted(found) == list(range(24))
+
+
+@pytest.mark.parametrize("order", ["XYCZT", "XYCTZ"])
+def test_index_of_planes_of_rgb_channels(tmp_path, order):
+    tools = java("loci.formats.FormatTools")
+    with opened(fake(tmp_path, sizeX=4, sizeY=4, sizeZ=2, sizeC=12, rgb=3, sizeT=3, dimOrder=order)) as reader:
+        (series,) = read_structure(reader)
+        assert (series.info.size_t, series.info.size_c, series.info.size_z) == (3, 4, 2)
+        for t, c, z in itertools.product(range(3), range(4), range(2)):
+            assert series.plane_index(t, c, z) == tools.getIndex(reader, z, c, t)
 
 
 @pytest.mark.parametrize("interleaved", [True, False])
@@ -117,12 +105,61 @@ def test_description(tmp_path):
 
 
 def test_size_of_a_file_on_disk(tmp_path):
-    path = Path(fake(tmp_path, sizeX=64, sizeY=64))
+    path = fake(tmp_path, sizeX=64, sizeY=64)
     path.write_bytes(b"12345")
     with opened(path) as reader:
         assert describe(reader, read_structure(reader)).nbytes == 5
 
 
-def test_level_is_plain_data(tmp_path):
-    (series,) = structure(fake(tmp_path, sizeX=9, sizeY=3))
-    assert series.info.levels == (Level(3, 9, (3, 9)),)
+def test_tile_shape_is_that_of_bioformats_within_the_level(tmp_path):
+    (series,) = structure(fake(tmp_path, sizeX=4096, sizeY=40960, resolutions=3))
+    with opened(fake(tmp_path, sizeX=4096, sizeY=40960, resolutions=3)) as reader:
+        for number, level in enumerate(series.info.levels):
+            reader.setResolution(number)
+            rows = min(reader.getOptimalTileHeight(), reader.getSizeY())
+            assert level.tile_shape == (rows, min(reader.getOptimalTileWidth(), reader.getSizeX()))
+    assert series.info.levels[0].tile_shape[0] < 40960
+
+
+def test_names_colours_and_units(tmp_path):
+    sizes = {"physicalSizeX": "1.5mm", "physicalSizeY": "2pixel", "physicalSizeZ": "3reference frame"}
+    (series,) = structure(fake(tmp_path, sizeC=2, color=255, color_0=-16776961, **sizes))
+    info = series.info
+    assert info.name.endswith("image")
+    assert info.channels == (Channel(None, 1, -16776961), Channel(None, 1, 255))
+    assert info.physical_size_x == (1.5, "mm")
+    assert info.physical_size_y == (2.0, "pixel")
+    assert info.physical_size_z == (3.0, "reference frame")
+
+
+@pytest.mark.parametrize("options", [
+    {"series": 3, "sizeC": 2, "physicalSizeX": "1.5Å", "physicalSizeY": "0.25nm", "color": 7, "sizeT": 2},
+    {"plates": 1, "plateRows": 2, "plateCols": 3, "fields": 2, "sizeC": 2},
+    {"rgb": 3, "sizeC": 6, "physicalSizeZ": "1e-3in", "resolutions": 2, "sizeX": 64, "sizeY": 64},
+], ids=["series", "plate", "rgb"])  # fmt: skip
+def test_what_is_told_is_what_the_xml_says(tmp_path, options):
+    with opened(fake(tmp_path, **options)) as reader:
+        found = read_structure(reader)
+        document = parse(ome_xml_of(reader.getMetadataStore(), "image", Limits()))
+    assert len(document.images) == len(found)
+    for one, image in zip(found, document.images, strict=True):
+        info, pixels = one.info, image.pixels
+        assert info.name == image.name
+        assert info.shape == (pixels.size_t, pixels.size_c, pixels.size_z, pixels.size_y, pixels.size_x)
+        assert one.dimension_order == pixels.dimension_order
+        assert [(c.name, c.samples, c.color) for c in info.channels] == [
+            (c.name, c.samples, c.color) for c in pixels.channels
+        ]
+        for axis in "xyz":
+            name = f"physical_size_{axis}"
+            assert getattr(info, name) == getattr(pixels, name)
+
+
+def test_xml_is_valid_and_that_of_the_service(tmp_path):
+    service = java("loci.common.services.ServiceFactory")().getInstance(java("loci.formats.services.OMEXMLService"))
+    said = {"plates": 1, "plateRows": 2, "fields": 2, "annBool": 1, "annMap": 2, "rectangles": 2, "masks": 1}
+    with opened(fake(tmp_path, **said)) as reader:
+        store = reader.getMetadataStore()
+        xml = ome_xml_of(store, "image", Limits())
+        assert xml == str(service.getOMEXML(store))
+        assert service.validateOMEXML(xml)

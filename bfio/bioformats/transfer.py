@@ -31,9 +31,11 @@ class Landing:
         self._mark = np.frombuffer(os.urandom(_MARK_NBYTES), np.uint8).tobytes()
         self._java_mark = java("byte[]")(np.frombuffer(self._mark, np.int8).tolist())
         self._arraycopy = java("java.lang.System").arraycopy
+        self._fill, self._zero = java("java.util.Arrays").fill, java("byte")(0)
 
     def array(self, nbytes: int, ends: Sequence[int]) -> Any:
-        """A Java array of just this size, for some readers tell from it how large a sample is.
+        """A Java array of just this size, for some readers tell from it how large a sample is; all zeros, for some
+        leave out what is not in the file.
 
         Before each of the positions `ends` stands a pattern, which whoever fills the array must overwrite.
         """
@@ -42,6 +44,8 @@ class Landing:
             while sum(self._arrays) > _KEPT_NBYTES:
                 self._arrays.popitem(last=False)
             found = java("byte[]")(nbytes)
+        else:
+            self._fill(found, self._zero)
         self._arrays[nbytes] = found
         for end in ends:
             if end >= _MARK_NBYTES:

@@ -13,3 +13,11 @@ def bioformats_version():
     from bfio.bioformats import jvm
 
     return jvm.start()
+
+
+@pytest.fixture(scope="session")
+def reference(bioformats_version, tmp_path_factory):
+    """Files that Bio-Formats wrote, and their pixels; see `reference.Reference`."""
+    from reference import Reference
+
+    return Reference(tmp_path_factory.mktemp("reference"))

@@ -5,7 +5,6 @@ Nothing of bfio is used here: the classes of Java are called directly, in the JV
 
 from pathlib import Path
 
-import jpype
 import numpy as np
 
 SMALL = "sizeX=150&sizeY=100"
@@ -14,11 +13,27 @@ ORDERS = ("XYZCT", "XYZTC", "XYCZT", "XYCTZ", "XYTZC", "XYTCZ")
 DTYPES = {"float": "f4", "double": "f8", "bit": "u1"}
 
 
+def java(name):
+    """A Java class."""
+    import jpype
+
+    return jpype.JClass(f"loci.{name}")
+
+
+def converted(fake, target, *options):
+    """Let the converter of Bio-Formats (bfconvert) write a small fake image."""
+    import jpype
+
+    words = ["-no-upgrade", "-overwrite", *options, f"reference&{SMALL}&{fake}.fake", str(target)]
+    done = java("formats.tools.ImageConverter")().testConvert(
+        java("formats.ImageWriter")(), jpype.JArray(jpype.JString)(words)
+    )
+    assert done, f"{target} can not be written"
+
+
 def convert(path, fake, *options):
-    """Write a file with the converter of Bio-Formats (bfconvert); returns its path."""
-    converter, writer = jpype.JClass("loci.formats.tools.ImageConverter")(), jpype.JClass("loci.formats.ImageWriter")()
-    words = ["-no-upgrade", "-overwrite", *options, f"reference&{SMALL}&{fake}.fake", str(path)]
-    assert converter.testConvert(writer, jpype.JArray(jpype.JString)(words)), f"{path} can not be written"
+    """Write a file; returns its path."""
+    converted(fake, path, *options)
     return path
 
 
@@ -32,16 +47,16 @@ def touch(path, fake, *options):
 
 def write_noise(path, kind="uint16", order="XYCZT", *, little=True, samples=1, sizes=(2, 3, 2, 47, 61), seed=0):
     """Random planes through a writer of Bio-Formats; returns the path. `sizes` are T, C, Z, Y, X; C counts planes."""
+    import jpype
+
     size_t, size_c, size_z, size_y, size_x = sizes
     dtype = np.dtype(DTYPES.get(kind, kind)).newbyteorder("<" if little else ">")
-    service = jpype.JClass("loci.common.services.ServiceFactory")().getInstance(
-        jpype.JClass("loci.formats.services.OMEXMLService")
-    )
-    store, tools = service.createOMEXMLMetadata(), jpype.JClass("loci.formats.MetadataTools")
-    tools.populateMetadata(
+    service = java("common.services.ServiceFactory")().getInstance(java("formats.services.OMEXMLService"))
+    store = service.createOMEXMLMetadata()
+    java("formats.MetadataTools").populateMetadata(
         store, 0, "noise", little, order, kind, size_x, size_y, size_z, size_c * samples, size_t, samples
     )
-    writer, rng = jpype.JClass("loci.formats.ImageWriter")(), np.random.default_rng(seed)
+    writer, rng = java("formats.ImageWriter")(), np.random.default_rng(seed)
     try:
         writer.setMetadataRetrieve(store)
         writer.setInterleaved(True)
@@ -69,10 +84,8 @@ def made_of(fake, *options, by=convert):
 def companion(path):
     """OME-TIFF of several files with a companion file, which is the one to open."""
     main = path.parent / "set.companion.ome"
-    converter, writer = jpype.JClass("loci.formats.tools.ImageConverter")(), jpype.JClass("loci.formats.ImageWriter")()
-    words = ["-no-upgrade", "-option", "ometiff.companion", str(main)]
-    words += [f"reference&{SMALL}&series=2&sizeZ=2&sizeT=2.fake", str(path.parent / "set_%s_%z.ome.tif")]
-    assert converter.testConvert(writer, jpype.JArray(jpype.JString)(words))
+    target = path.parent / "set_%s_%z.ome.tif"
+    converted("series=2&sizeZ=2&sizeT=2", target, "-option", "ometiff.companion", str(main))
     return main
 
 
@@ -129,7 +142,10 @@ FILES = {
 
 
 class Reference:
-    """Makes files when they are first asked for, and keeps their pixels."""
+    """Makes files when they are first asked for, each in a folder of its own, and keeps their pixels.
+
+    Bio-Formats groups files that lie side by side: two DICOM files would be one stack.
+    """
 
     def __init__(self, folder):
         self.folder, self._paths, self._pixels = Path(folder), {}, {}
@@ -137,7 +153,9 @@ class Reference:
     def path(self, name):
         """A file of the table."""
         if name not in self._paths:
-            self._paths[name] = FILES[name](self.folder / name)
+            folder = self.folder / str(len(self._paths))
+            folder.mkdir()
+            self._paths[name] = FILES[name](folder / name)
         return self._paths[name]
 
     def pixels(self, path):
@@ -149,7 +167,7 @@ class Reference:
 
 def pixels_of(path):
     """All planes of a file, by a plain reader of Bio-Formats."""
-    reader = jpype.JClass("loci.formats.ImageReader")()
+    reader = java("formats.ImageReader")()
     try:
         reader.setFlattenedResolutions(False)
         reader.setId(str(path))
@@ -164,7 +182,7 @@ def pixels_of(path):
 
 def _level(reader, level):
     reader.setResolution(level)
-    kind = str(jpype.JClass("loci.formats.FormatTools").getPixelTypeString(reader.getPixelType()))
+    kind = str(java("formats.FormatTools").getPixelTypeString(reader.getPixelType()))
     dtype = np.dtype(DTYPES.get(kind, kind)).newbyteorder("<" if reader.isLittleEndian() else ">")
     samples, rows, columns = reader.getRGBChannelCount(), reader.getSizeY(), reader.getSizeX()
     interleaved = reader.isInterleaved()

@@ -66,6 +66,8 @@ class Geometry:
         Rows and columns of the source.
     is_local : bool
         Whether the source is a file of this machine; of others, encoded bytes of many tiles are fetched at once.
+    src_kept_nbytes : int
+        Decoded bytes that the reader of the source keeps.
     """
 
     size_t: int
@@ -82,6 +84,7 @@ class Geometry:
     src_origin: tuple[int, int]
     src_size: tuple[int, int]
     is_local: bool = True
+    src_kept_nbytes: int = 0
 
     @property
     def pixel_nbytes(self) -> int:
@@ -232,6 +235,7 @@ def _planned(g: Geometry, planes: int, rows: int, cols: int, overlapped: bool, w
     whole = planes >= g.n_planes and rows >= g.size_y and cols >= g.size_x
     need = (
         BASE_NBYTES
+        + g.src_kept_nbytes
         + buffer_nbytes * (2 if overlapped and not whole else 1)
         + _decoding(g, planes * buffer_rows * cols, workers)
         + workers * SLOTS_PER_WORKER * g.tile[0] * g.tile[1] * g.pixel_nbytes

@@ -47,9 +47,13 @@ class Job:
     options : WriteOptions
     memory : int
         Bound for the memory of the process, in bytes.
+    kept : int
+        What of that the reader of the source keeps for itself.
     """
 
-    def __init__(self, picture: Picture, path: Path, backend: str, options: WriteOptions, memory: int) -> None:
+    def __init__(
+        self, picture: Picture, path: Path, backend: str, options: WriteOptions, memory: int, kept: int = 0
+    ) -> None:
         self._picture, self._path, self._backend = picture, path, backend
         series = picture.series
         size = (series.size_y, series.size_x)
@@ -58,7 +62,7 @@ class Job:
         self._options = replace(options, levels=count, resume=resume)
         shapes = level_sizes(*size, count)
         self.series = replace(series, levels=tuple(Level(*shape, options.tile_size) for shape in shapes))
-        self._geometry = _geometry(picture, self._options)
+        self._geometry = _geometry(picture, self._options, kept)
         self._plan = plan(self._geometry, memory, options.max_workers)
         self._pixel_nbytes = self._geometry.pixel_nbytes
 
@@ -131,7 +135,7 @@ class _Blocks:
                 yield rest
 
 
-def _geometry(picture: Picture, options: WriteOptions) -> Geometry:
+def _geometry(picture: Picture, options: WriteOptions, kept: int) -> Geometry:
     series = picture.series
     return Geometry(
         size_t=series.size_t,
@@ -148,4 +152,5 @@ def _geometry(picture: Picture, options: WriteOptions) -> Geometry:
         src_origin=picture.origin,
         src_size=picture.src_size,
         is_local=picture.is_local,
+        src_kept_nbytes=kept,
     )

@@ -26,6 +26,9 @@ from bfio.target import part_path, target_path
 __all__ = ["Report", "convert"]
 
 
+_KEPT_NBYTES = 128 << 20
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a conversion did. It is also the path of the file, wherever one is asked for.
@@ -155,7 +158,7 @@ def convert(
     more = {"limits": limits, "cache_bytes": kept, "storage_options": storage_options}
     with _opened(src, series, options.max_workers, **more) as reader:
         picture = Picture(reader, channels=channels, z=z, t=t, crop=crop, dtype=dtype, rescale=rescale)
-        job = Job(picture, path, backend, options, nbytes - kept)
+        job = Job(picture, path, backend, options, nbytes, kept)
         skipped = job.run(report)
     return Report(path, job.series, job.total, path.stat().st_size, skipped, time.perf_counter() - start)
 
@@ -179,7 +182,7 @@ def _kept(src: Source | BioReader, nbytes: int) -> int:
     """
     if isinstance(src, BioReader) or local_path(src) is None or detect(src) == "TIFF":
         return 0
-    return nbytes // 3
+    return _KEPT_NBYTES if nbytes >= 3 * _KEPT_NBYTES else 0
 
 
 def _opened(

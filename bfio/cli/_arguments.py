@@ -33,7 +33,7 @@ def target_path(text: str) -> str:
 
     if not text:
         raise argparse.ArgumentTypeError("the name is empty")
-    _refused(writer_name, Path(text))
+    _refused(writer_name, Path(text), "python")
     return text
 
 

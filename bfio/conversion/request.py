@@ -151,7 +151,7 @@ def convert(
     )
     nbytes, report = parse_memory(memory), checked_report(progress)
     path = target_path(dst)
-    backend = writer_name(path)
+    backend = writer_name(path, "python")  # others can neither go on with a file nor make levels
     _refuse_source(src, path)
     target_path(dst, overwrite=overwrite)
     kept = _kept(src, nbytes)

@@ -7,6 +7,7 @@ from typing import Any
 
 from bfio.axes import PUBLIC, trimmed
 from bfio.backends.base import ReaderBackend
+from bfio.errors import LimitError
 from bfio.metadata import Channel, Length, Series, SeriesStorage
 
 __all__ = ["file_report"]
@@ -24,10 +25,17 @@ def file_report(backend: ReaderBackend, name: str, chosen: int | None = None) ->
         "backend": backend.name,
         "byte_order": described.byte_order,
         "nbytes": described.nbytes,
-        "ome_xml": backend.ome_xml() is not None,
+        "ome_xml": _has_ome_xml(backend),
         "n_series": len(series),
         "series": [_series(series[number], described.series[number]) for number in numbers],
     }
+
+
+def _has_ome_xml(backend: ReaderBackend) -> bool:
+    try:
+        return backend.ome_xml() is not None
+    except LimitError:
+        return True
 
 
 def _series(series: Series, storage: SeriesStorage) -> dict[str, Any]:

@@ -69,15 +69,45 @@ def test_every_series_of_a_plate(tmp_path):
         assert reader.series[383].name.endswith(" 384")
 
 
+def test_a_file_of_zeiss(corpus):
+    with BioReader(corpus / "microscopy" / "DAPI_GFP.czi") as reader:
+        assert (reader.shape, reader.dtype) == ((640, 640, 1, 2), np.uint8)
+        assert reader.cnames == ["DAPI", "GFP"]
+        assert [channel.color for channel in reader.series[0].channels] == [65535, 16711935]
+        assert reader.ps_x[0] is None
+        assert reader.metadata.instruments and reader.metadata.experimenters[0].user_name == "M1SRH"
+    with BioReader(corpus / "microscopy" / "100x100.czi") as reader:
+        assert reader.ps_x[0] == pytest.approx(0.1)
+        assert reader.ps_x[1].value == "µm"
+
+
+@pytest.mark.parametrize(("dtype", "shape"), [("u2", (30, 40, 2, 3, 2)), ("f4", (30, 40, 1, 2, 1)), ("u1", (30, 40))])
+def test_both_backends_say_the_same_of_ome_tiff(tmp_path, dtype, shape):
+    path = tmp_path / "both.ome.tif"
+    image = np.arange(np.prod(shape)).astype(dtype).reshape(shape)
+    with BioWriter(path, dtype=image.dtype, shape=shape) as writer:
+        writer.ps_x, writer.ps_y = (0.5, "µm"), (300.0, "nm")
+        writer.cnames = [f"channel {number}" for number in range(writer.C)]
+        writer[:] = image
+    with BioReader(path) as own, BioReader(path, backend="bioformats") as other:
+        (told,), (expected,) = other.series, own.series
+        for name in ("shape", "dtype", "samples", "channels", "name", "big_endian"):
+            assert getattr(told, name) == getattr(expected, name), name
+        for axis in "xyz":
+            assert getattr(told, f"physical_size_{axis}") == getattr(expected, f"physical_size_{axis}")
+        np.testing.assert_array_equal(other[:], own[:])
+
+
 def test_info_as_json(tmp_path, capsys):
-    path = fake(tmp_path, sizeX=40, sizeY=30, sizeC=3, rgb=3, little="false", resolutions=2, physicalSizeX="2nm")
+    said = {"sizeC": 3, "rgb": 3, "little": "false", "dimOrder": "XYCTZ", "resolutions": 2, "physicalSizeX": "2nm"}
+    path = fake(tmp_path, sizeX=40, sizeY=30, **said)
     path.write_bytes(b"")
     assert main(["info", "--json", str(path)]) == 0
     (found,) = json.loads(capsys.readouterr().out)
     assert (found["format"], found["backend"], found["byte_order"]) == ("Simulated data", "bioformats", "big")
     assert (found["nbytes"], found["ome_xml"], found["n_series"]) == (0, True, 1)
     (series,) = found["series"]
-    assert (series["thumbnail"], series["rgb"], series["dimension_order"]) == (False, True, "XYCZT")
+    assert (series["thumbnail"], series["rgb"], series["dimension_order"]) == (False, True, "XYCTZ")
     assert series["physical_size"]["x"] == {"value": 2.0, "unit": "nm"}
     unknown = {"strips": None, "compression": "unknown", "predictor": "unknown"}
     assert series["levels"] == [

@@ -11,10 +11,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import tifffile
+from fakes import FakeBackend, sample_image
 
 import bfio
 from bfio import cli
 from bfio.cli import main
+from bfio.cli.report import file_report
+from bfio.errors import LimitError
 
 ON_POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and /dev of POSIX")
 
@@ -142,6 +145,16 @@ def test_every_key_is_documented(capsys, ome, broken):
     found = set(keys(report(capsys, ome, broken, "missing.tif", status=1)))
     assert {"error", "statistics", "color"} < found
     assert [key for key in found if f"``{key}``" not in info.__doc__] == []
+
+
+def test_xml_beyond_the_limit_is_there_nevertheless(monkeypatch):
+    def too_large():
+        raise LimitError("too large")
+
+    backend = FakeBackend(sample_image())
+    assert not file_report(backend, "a.tif")["ome_xml"]
+    monkeypatch.setattr(backend, "ome_xml", too_large)
+    assert file_report(backend, "a.tif")["ome_xml"]
 
 
 def test_several_series_pyramid_and_ome(capsys, ome):

@@ -7,12 +7,13 @@ import types
 
 import numpy as np
 import pytest
+import tifffile
 from fakes import FakeBackend, public, sample_image
 
 from bfio import BioReader, imread
 from bfio.backends import opening
 from bfio.backends.detect import FAKE, TEXT, UNKNOWN, detect, local_path
-from bfio.errors import BackendMissingError, BfioError, FormatError, UnsupportedError, UsageError
+from bfio.errors import BackendMissingError, BfioError, FormatError, TileDecodeError, UnsupportedError, UsageError
 
 TIFF = b"II*\0" + b"\0" * 20
 LFS = b"version https://git-lfs.github.com/spec/v1\n"
@@ -358,3 +359,17 @@ def test_level_is_a_resolution_where_there_are_any(tmp_path, java):
     backend.series = FakeBackend(*backend.arrays, n_levels=2).series
     reader = BioReader._from_backend(backend, level=1)
     assert reader._series_index == 0 and (reader.Y, reader.X) == (3, 4)
+
+
+def test_a_compression_that_only_bioformats_may_know_is_told_when_pixels_are_read(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, sample_image()[0, 0, 0])
+    with tifffile.TiffFile(path) as file:
+        place = file.pages.first.tags[259].valueoffset
+    content = bytearray(path.read_bytes())
+    for number, ending in ((34713, "not supported"), (12345, "not a known COMPRESSION")):
+        content[place : place + 2] = number.to_bytes(2, "little")
+        path.write_bytes(content)
+        with BioReader(path) as reader, pytest.raises(TileDecodeError, match="may decode it: backend='bioformats'") as caught:
+            reader[:]
+        assert ending in caught.value.reason and caught.value.tile == 0

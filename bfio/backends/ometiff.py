@@ -9,12 +9,16 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from bfio.byteio import Source, open_source
+from bfio.errors import TileDecodeError
 from bfio.limits import Limits
 from bfio.metadata import Description, Series
 from bfio.selection import Box
 from bfio.tiff.reader import TiffReader
 
 __all__ = ["OmeTiffReader"]
+
+_NO_CODEC = ("not supported", "not a known COMPRESSION")
+"""Ends of what tifffile says of tiles that it has no decoder for."""
 
 
 class OmeTiffReader:
@@ -62,7 +66,13 @@ class OmeTiffReader:
 
     def read(self, series: int, level: int, box: Box, out: np.ndarray, rescale: tuple[float, float] | None) -> None:
         """Fill ``out`` with the pixels of a box; see :class:`bfio.backends.base.ReaderBackend`."""
-        self._reader.read(series, level, box, out, rescale)
+        try:
+            self._reader.read(series, level, box, out, rescale)
+        except TileDecodeError as error:
+            if not error.reason.endswith(_NO_CODEC):
+                raise
+            reason = f"{error.reason}; Bio-Formats may decode it: backend='bioformats'"
+            raise TileDecodeError(error.path, error.plane, error.tile, error.offset, reason) from error
 
     def describe(self) -> Description:
         """What the file is, and how its images are stored."""

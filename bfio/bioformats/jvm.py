@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -76,7 +77,7 @@ def running() -> Running | None:
 
 def is_running() -> bool:
     """Whether Java runs in this process and can be used; False in a forked child, and when the interpreter ends."""
-    if _State.pid != os.getpid() or _State.running is None:
+    if sys.is_finalizing() or _State.pid != os.getpid() or _State.running is None:
         return False
     import jpype
 

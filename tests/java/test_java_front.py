@@ -111,6 +111,15 @@ def test_umlauts_in_a_locale_without_them(tmp_path):
     assert said(done) == ["(40, 60, 1, 3)", "(512, 30)", "C C"]
 
 
+def test_a_reader_that_is_never_closed_says_nothing_at_the_end(tmp_path):
+    code = """
+        import bfio
+        reader = bfio.BioReader("a&sizeX=30.fake")
+        print(reader[:3, :3].shape)
+    """
+    assert said(child(code, cwd=tmp_path)) == ["(3, 3)"]
+
+
 def test_a_name_that_makes_an_image_needs_no_file(tmp_path):
     with BioReader(tmp_path / f"a&{FAKE}") as reader:
         assert reader.shape == (200, 300, 2, 3, 2) and reader._file_path.name == f"a&{FAKE}"

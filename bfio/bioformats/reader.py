@@ -75,6 +75,7 @@ class JavaImages:
         self._decoded = Decoded(cache_bytes)
         self._accesses: dict[tuple[int, int], Access] = {}
         self._xml: str | None = None
+        self._xml_lock = threading.Lock()
         self._pool = ReaderPool(path, max_workers)
         try:
             with attached(), java_errors(path, "the structure can not be read"):
@@ -86,10 +87,10 @@ class JavaImages:
 
     def ome_xml(self) -> str:
         """The metadata as OME-XML, made by Bio-Formats when it is first asked for: a plate has megabytes of it."""
-        if self._xml is None:
-            with attached(), java_errors(self.path, "its metadata can not be read"):
+        with attached(), self._xml_lock, java_errors(self.path, "its metadata can not be read"):
+            if self._xml is None:
                 self._xml = ome_xml_of(self._store, self.path, self._limits)
-        return self._xml
+            return self._xml
 
     def files(self) -> list[str]:
         """Paths of all files that belong to the image."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bfio.bioformats.jvm import java
 from bfio.bioformats.metadata import Told, told_of
 from bfio.errors import FormatError, UnsupportedError
 from bfio.metadata import Channel, Level, Series
@@ -89,17 +90,16 @@ def read_structure(java_reader: Any) -> tuple[JavaSeries, ...]:
     FormatError, UnsupportedError
         None of the images can be read.
     jpype.JException
-        As the reader raises it.
+        The same, as the reader raises it.
     """
     name = str(java_reader.getCurrentFile())
-    store = java_reader.getMetadataStore()
     found: list[JavaSeries] = []
     refused: Exception | None = None
     for number in range(int(java_reader.getSeriesCount())):
-        java_reader.setSeries(number)
         try:
-            found.append(_series(java_reader, number, len(found), told_of(store, number, name), name))
-        except (FormatError, UnsupportedError) as error:
+            java_reader.setSeries(number)
+            found.append(_series(java_reader, number, len(found), name))
+        except (FormatError, UnsupportedError, java("java.lang.Exception")) as error:
             logger.warning("%s: series %d is left out: %s", name, number, error)
             refused = refused or error
     java_reader.setSeries(0)
@@ -108,8 +108,9 @@ def read_structure(java_reader: Any) -> tuple[JavaSeries, ...]:
     raise refused or FormatError(f"{name}: Bio-Formats finds no image in it")
 
 
-def _series(java_reader: Any, number: int, index: int, told: Told, name: str) -> JavaSeries:
+def _series(java_reader: Any, number: int, index: int, name: str) -> JavaSeries:
     kind = _kind(java_reader, name)
+    told = told_of(java_reader.getMetadataStore(), number, kind.size_c, name)
     levels = dict(_levels(java_reader, kind, f"{name}: series {number}"))
     full = levels[0]
     stored = np.dtype(_DTYPES[kind.pixel_type]).newbyteorder(">" if kind.big_endian else "<")
@@ -192,5 +193,5 @@ def _level(java_reader: Any, name: str) -> Level:
 
 def _channels(told: Told, kind: _Kind) -> tuple[Channel, ...]:
     """One entry per plane along C; the samples are those of the planes."""
-    known = [Channel(channel.name, kind.samples, channel.color) for channel in told.channels[: kind.size_c]]
+    known = [Channel(channel.name, kind.samples, channel.color) for channel in told.channels]
     return (*known, *[Channel(None, kind.samples)] * (kind.size_c - len(known)))

@@ -43,6 +43,29 @@ def test_series_that_can_not_be_read_is_left_out(broken, caplog):
     assert (reader.series, reader.resolution) == (0, 0)
 
 
+class Failing(ReaderStub):
+    """Java throws where the tiles of one series are asked for."""
+
+    def getOptimalTileWidth(self):
+        return 1024 if self.series != self.failing else java("java.lang.Integer").parseInt("no number")
+
+
+def test_series_of_which_java_throws_is_left_out(caplog):
+    reader = Failing([{}], [{}])
+    reader.failing = 0
+    with caplog.at_level(logging.WARNING, "bfio.bioformats"):
+        (series,) = read_structure(reader)
+    assert (series.java_index, series.info.index) == (1, 0)
+    assert "stub.img: series 0 is left out" in caplog.text
+
+
+def test_exception_of_java_where_no_series_is_left():
+    reader = Failing([{}])
+    reader.failing = 0
+    with pytest.raises(java("java.lang.NumberFormatException")):
+        read_structure(reader)
+
+
 def test_file_without_a_readable_series():
     with pytest.raises(FormatError, match="finds no image"):
         read_structure(ReaderStub())
@@ -84,6 +107,15 @@ def test_physical_sizes_that_no_pixel_has(value, expected):
     store = StoreStub(getPixelsPhysicalSizeY=lambda number: length(java("java.lang.Double")(value), micrometre))
     (series,) = read_structure(ReaderStub([{}], store=store))
     assert series.info.physical_size_y == (expected, "µm")
+
+
+def test_no_more_channels_are_asked_for_than_there_are():
+    asked = []
+    store = StoreStub(getChannelName=lambda number, channel: asked.append(channel) or f"c{channel}")
+    store.getChannelCount = lambda number: 1 << 30
+    (series,) = read_structure(ReaderStub([{"getEffectiveSizeC": 3}], store=store))
+    assert [channel.name for channel in series.info.channels] == ["c0", "c1", "c2"]
+    assert asked == [0, 1, 2]
 
 
 def test_store_that_fails_costs_the_names_only(caplog):

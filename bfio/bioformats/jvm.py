@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from bfio._locks import ProcessLock
+from bfio.bioformats.forks import guard_children
 from bfio.bioformats.heap import asked_heap, heap_options
 from bfio.bioformats.launch import Running, has_jvm_threads, join, launch, look
 from bfio.bioformats.locate import INSTALL, find_jar, find_jvm
@@ -132,6 +133,7 @@ def _begin(jvm: str | None, jar: str | None, max_heap: str | None) -> Running:
     heap = asked_heap(max_heap)
     found = join(jar) if joins else (find_jvm(jvm), find_jar(jar))
     options = heap_options(heap)
+    guard_children()
     _State.pid, _State.asked_heap = os.getpid(), heap
     try:
         if not joins:

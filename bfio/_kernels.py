@@ -13,7 +13,7 @@ from _tilecodec import decode as _decode
 from _tilecodec import decompress as _decompress
 from _tilecodec import downsample as _downsample
 from _tilecodec import encode as _encode
-from _tilecodec.append import CAN_SHARE, N_END
+from _tilecodec.append import CAN_SHARE, N_END, SENT
 from _tilecodec.append import append_bytes as _append_bytes
 from _tilecodec.ifd import RECORD_NBYTES, read_ifds
 from _tilecodec.ifd import walk as walk_ifds
@@ -25,10 +25,12 @@ from bfio.errors import BfioError, FormatError, LimitError, UnsupportedError
 __all__ = [
     "CAN_READ",
     "CAN_SHARE",
+    "LONG_ROW",
     "MEANING",
     "N_END",
     "N_PROGRESS",
     "RECORD_NBYTES",
+    "SENT",
     "Progress",
     "Status",
     "append_bytes",
@@ -215,6 +217,8 @@ class Progress(IntEnum):
 
 
 N_PROGRESS = _encode.N_PROGRESS
+LONG_ROW = _encode.LONG_ROW
+"""Bytes of a row of a tile, from which on it is written from where it lies in the image, if nothing is done to it."""
 
 
 def encode_tiles(

@@ -70,6 +70,23 @@ def test_a_file_that_may_not_grow(compression, n_threads, shared, file, rng):
     np.testing.assert_array_equal(good[..., :rows, :], job.image[..., :rows, :])
 
 
+@pytest.mark.parametrize("room", [0, 1, 2047, 2048, 600 * 1024, 1100 * 1024 + 5, 1200 * 1024])
+def test_a_file_that_ends_within_a_tile(room, file, rng):
+    """Tiles of 600 long rows, several of which one system call writes."""
+    job = Job(noise(rng, (1, 1, 1, 1200, 1536), "u2"), (600, 512))
+    os.ftruncate(file, job.front)
+    with file_limit(job.front + room):
+        [(status, index)] = job.run(file)
+    assert status == Status.WRITE_FAILED and job.progress[Progress.ERRNO] == errno.EFBIG
+    assert index == room // job.tile_nbytes == np.count_nonzero(job.offsets)
+    data = contents(file)
+    assert len(data) == job.front + room
+    entries = np.frombuffer(data, "u8", 2 * job.n).reshape(2, -1)
+    np.testing.assert_array_equal(entries, [job.offsets, np.where(job.offsets > 0, job.nbytes, 0)])
+    good = job.decoded(data, job.offsets, entries[1])
+    np.testing.assert_array_equal(good[..., :600, : 512 * index], job.image[..., :600, : 512 * index])
+
+
 def test_entries_that_can_not_be_written(file, rng):
     job = Job(noise(rng, (1, 1, 1, 250, 240), "u2"), (16, 16))
     job.count_entries += 1 << 40

@@ -54,6 +54,26 @@ def test_pixels_come_back(tmp_path_factory, job, shared):
     assert job.progress[Progress.COMMITTED] == job.n
 
 
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("order", [*ORDERS, "upside down"])
+def test_long_rows_are_written_from_where_they_lie(order, shared, n_threads, file, rng):
+    """Tiles of 300 rows, so that one system call does not take all of a write. Some are whole, others lack rows or columns."""
+    for samples, cols in ((1, 512), (3, 176)):
+        image = noise(rng, (1, samples, 2, 640, 2 * cols + 7), "u2")
+        image = image[..., ::-1, :] if order == "upside down" else ordered(image, order)
+        job = Job(image, (300, cols), samples=samples)
+        assert job.tile_nbytes // 300 >= _kernels.LONG_ROW
+        os.ftruncate(file, 0)
+        os.ftruncate(file, job.front)
+        assert job.run(file, n_threads, shared=shared) == []
+        np.testing.assert_array_equal(job.read(contents(file)), image)
+        copied = Job(image.copy(), (300, cols), samples=samples, n_slots=job.n)
+        assert copied.run(-1) == []  # nothing is written, so all is gathered
+        slots = copied.arena[: copied.n * copied.tile_nbytes].reshape(copied.n, -1)
+        np.testing.assert_array_equal(np.frombuffer(contents(file)[job.front :], "u1").reshape(copied.n, -1), slots)
+
+
 @pytest.mark.parametrize("predictor", [1, 2])
 @pytest.mark.parametrize("compression", NATIVE)
 def test_what_the_image_does_not_cover_is_zero(compression, predictor, file, rng):

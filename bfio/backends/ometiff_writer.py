@@ -62,7 +62,8 @@ def open_writer(path: Path, series: Series, xml: str, options: WriteOptions) -> 
         logger.warning("%s: Bio-Formats, and so Fiji and QuPath, can not read pixels of %s", path.name, recipe.dtype)
     begin = session.resume if options.resume and session.unfinished(path) is not None else session.create
     begun = begin(path, recipe, workers)
-    begun.durable = options.durable
+    if not options.durable:
+        begun.hurry()
     return OmeTiffWriter(begun)
 
 
@@ -75,7 +76,8 @@ def attach_writer(path: Path, max_workers: int) -> tuple[OmeTiffWriter, Series]:
 def resume_writer(path: Path, options: WriteOptions) -> tuple[OmeTiffWriter, Series]:
     """Go on with an OME-TIFF file as it was begun. See :func:`bfio.backends.registry.resume_writer`."""
     resumed = session.resume(path, None, Workers(options.max_workers))
-    resumed.durable = options.durable
+    if not options.durable:
+        resumed.hurry()
     return OmeTiffWriter(resumed), _series(resumed)
 
 

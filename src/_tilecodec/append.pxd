@@ -1,7 +1,9 @@
 # Bytes behind all that is in a file, which other threads and processes append to as well.
 
 from libc.stddef cimport size_t
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t
+
+from _tilecodec.pwrite cimport piece
 
 cdef enum:                      # places in `end`, which all threads of a process share
     END = 0                     # where the next bytes go
@@ -19,7 +21,8 @@ cdef struct appendix:
 
 # Writes pieces of memory, `nbytes` in all, one behind the other. 0, an errno or BEYOND; EAGAIN: another process keeps
 # the file locked for long, and nothing was written. `n_done`: pieces that are in the file to the last byte.
-cdef int append_parts(
-    const appendix* a, const uint8_t* const* data, const size_t* sizes, size_t n, int64_t nbytes, int64_t* offset,
-    size_t* n_done
+cdef int append_pieces(
+    const appendix* a, const piece* pieces, size_t n, int64_t nbytes, int64_t* offset, size_t* n_done
 ) noexcept nogil
+# Let the disk begin with what is written up to `end`, while others still encode: who waits for it has less to wait.
+cdef void send_on(const appendix* a, int64_t end) noexcept nogil

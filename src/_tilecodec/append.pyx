@@ -12,7 +12,8 @@ from _tilecodec.pwrite cimport (
     HAS_SHARED,
     file_size,
     lock_file,
-    positional_write_parts,
+    piece,
+    positional_write_pieces,
     reserve,
     send_to_disk,
     unlock_file,
@@ -22,6 +23,7 @@ from _tilecodec.sync cimport load, pause, replace, store
 
 CAN_SHARE = bool(HAS_SHARED)    # without it, only one process may append
 N_END = _N_END
+SENT = ON_ITS_WAY           # place in `end`; a number that no file reaches keeps all from being sent to the disk
 
 cdef enum:
     PATIENCE = 250              # looks (about 25 ms) before Python may see signals
@@ -30,27 +32,20 @@ cdef enum:
     PORTION = 4194304           # bytes that are sent to the disk at once
 
 
-cdef int append_parts(
-    const appendix* a, const uint8_t* const* data, const size_t* sizes, size_t n, int64_t nbytes, int64_t* offset,
-    size_t* n_done
+cdef int append_pieces(
+    const appendix* a, const piece* pieces, size_t n, int64_t nbytes, int64_t* offset, size_t* n_done
 ) noexcept nogil:
-    cdef int error
     n_done[0] = 0
     if a.shared:
-        error = _append_shared(a, data, sizes, n, nbytes, offset, n_done)
-    else:
-        offset[0] = fetch_add(&a.end[END], nbytes)
-        if offset[0] > a.limit - nbytes:
-            return BEYOND
-        error = positional_write_parts(a.fd, data, sizes, n, offset[0], n_done)
-    if not error:
-        _send_on(a, offset[0] + nbytes)
-    return error
+        return _append_shared(a, pieces, n, nbytes, offset, n_done)
+    offset[0] = fetch_add(&a.end[END], nbytes)
+    if offset[0] > a.limit - nbytes:
+        return BEYOND
+    return positional_write_pieces(a.fd, pieces, n, offset[0], n_done)
 
 
 cdef int _append_shared(
-    const appendix* a, const uint8_t* const* data, const size_t* sizes, size_t n, int64_t nbytes, int64_t* offset,
-    size_t* n_done
+    const appendix* a, const piece* pieces, size_t n, int64_t nbytes, int64_t* offset, size_t* n_done
 ) noexcept nogil:
     cdef int error = _lock(a)
     if error:
@@ -60,7 +55,7 @@ cdef int _append_shared(
         error = BEYOND
     if not error:
         _reserve(a, offset[0] + nbytes)
-        error = positional_write_parts(a.fd, data, sizes, n, offset[0], n_done)
+        error = positional_write_pieces(a.fd, pieces, n, offset[0], n_done)
     if not error:
         store(&a.end[END], offset[0] + nbytes)
     unlock_file(a.fd)
@@ -77,8 +72,7 @@ cdef void _reserve(const appendix* a, int64_t end) noexcept nogil:
     a.end[RESERVED] = end + STEP if reserve(a.fd, begin, end + STEP - begin) == 0 else a.limit
 
 
-cdef void _send_on(const appendix* a, int64_t end) noexcept nogil:
-    """Let the disk begin while others still encode, so that whoever syncs at the end does not wait for all of it."""
+cdef void send_on(const appendix* a, int64_t end) noexcept nogil:
     cdef int64_t begin = load(&a.end[ON_ITS_WAY])
     if end - begin >= PORTION and replace(&a.end[ON_ITS_WAY], begin, end):
         send_to_disk(a.fd, begin, end - begin)
@@ -126,16 +120,18 @@ def append_bytes(int fd, int64_t[::1] end not None, bint shared, const uint8_t[:
         Status 0 and errno EAGAIN: another process has kept the file locked for long; call again.
     """
     cdef appendix a = appendix(fd, &end[0], shared, limit)
-    cdef const uint8_t* first
+    cdef piece whole
     cdef size_t nbytes = data.shape[0]
     cdef int64_t offset = 0
     cdef size_t n_done
     cdef int error
     if end.shape[0] != _N_END or nbytes == 0 or (shared and not HAS_SHARED):
         raise ValueError("end must have 16 entries, there must be data, and shared is for POSIX")
-    first = &data[0]
+    whole = piece(&data[0], nbytes, 1, 0)
     with nogil:
-        error = append_parts(&a, &first, &nbytes, 1, <int64_t>nbytes, &offset, &n_done)
+        error = append_pieces(&a, &whole, 1, <int64_t>nbytes, &offset, &n_done)
+        if not error:
+            send_on(&a, offset + <int64_t>nbytes)
     if error == BEYOND:
         return LIMIT, 0, 0
     if error == EAGAIN:

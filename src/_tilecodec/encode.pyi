@@ -1,6 +1,7 @@
 import numpy as np
 from typing_extensions import Buffer
 
+LONG_ROW: int
 N_PROGRESS: int
 COMMITTED: int
 STOP: int

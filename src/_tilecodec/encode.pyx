@@ -15,7 +15,14 @@ from _tilecodec.compress cimport (
     find_compressor,
 )
 from _tilecodec.compression cimport NONE
-from _tilecodec.gather cimport check_gather_format, check_gather_task, gather_tile, tile_in_place
+from _tilecodec.gather cimport (
+    _LONG_ROW,
+    check_gather_format,
+    check_gather_task,
+    gather_tile,
+    rows_in_place,
+    tile_in_place,
+)
 from _tilecodec.job cimport bind_target, job, room
 from _tilecodec.ledger cimport (
     COME_BACK,
@@ -31,11 +38,13 @@ from _tilecodec.ledger cimport (
 from _tilecodec.ledger cimport COMMITTED as _COMMITTED
 from _tilecodec.ledger cimport ERRNO as _ERRNO
 from _tilecodec.ledger cimport STOP as _STOP
-from _tilecodec.pwrite cimport HAS_SHARED
+from _tilecodec.pwrite cimport HAS_SHARED, piece
 from _tilecodec.status cimport BAD_TASK, OK, OUT_OF_MEMORY
 from _tilecodec.tiletask cimport tile_format, tile_task
 
 N_PROGRESS, COMMITTED, STOP, ERRNO = _N_PROGRESS, _COMMITTED, _STOP, _ERRNO   # places in `progress`
+
+LONG_ROW = _LONG_ROW        # bytes of a row that is written from where it lies in the image, if nothing is done to it
 
 cdef enum:
     WORTH_WRITING = 131072      # bytes that are worth the system calls of a commit
@@ -48,18 +57,19 @@ cdef int _encode(
     cdef const tile_task* t = &l.tasks[index]
     cdef const uint8_t* tile
     cdef uint8_t* gathered
+    cdef piece rows
     cdef size_t tile_nbytes
     cdef int status = check_gather_task(j, t)
     if status != OK:
         return status
     tile_nbytes = nbytes[0] = t.tile_rows * j.row_nbytes
-    tile = tile_in_place(j, t)
-    if c.compression == NONE and tile != NULL and l.file.fd >= 0:
+    if c.compression == NONE and l.file.fd >= 0 and rows_in_place(j, t, &rows):
         return OK
     if compress_bound(c.compression, tile_nbytes) > l.slot_nbytes:
         return BAD_TASK
     if c.compression == NONE:
         return gather_tile(j, t, slot_of(l, index))
+    tile = tile_in_place(j, t)
     if tile == NULL:
         tile = gathered = room(&j.tile, tile_nbytes)
         status = gather_tile(j, t, gathered) if tile != NULL else OUT_OF_MEMORY

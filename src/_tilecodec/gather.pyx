@@ -1,11 +1,12 @@
 """From the image in memory to the bytes of one tile: gathered, converted, padded with zeros, predicted."""
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memset
 
 from _tilecodec.convert cimport convert_strided, copy_strided, extent, strides
-from _tilecodec.job cimport check_format, check_task, is_direct, job, pixels_adjacent, place, room
+from _tilecodec.job cimport check_format, check_task, is_direct, is_whole, job, pixels_adjacent, place, room
 from _tilecodec.predict cimport predict_rows
+from _tilecodec.pwrite cimport piece
 from _tilecodec.status cimport BAD_TASK, OK, OUT_OF_MEMORY
 from _tilecodec.tiletask cimport tile_format, tile_task
 
@@ -35,6 +36,17 @@ cdef int check_gather_task(const job* j, const tile_task* t) noexcept nogil:
 
 cdef const uint8_t* tile_in_place(const job* j, const tile_task* t) noexcept nogil:
     return place(j, t) if j.format.predictor == PREDICTOR_NONE and is_direct(j, t) else NULL
+
+
+cdef bint rows_in_place(const job* j, const tile_task* t, piece* rows) noexcept nogil:
+    cdef bint whole = j.out.step.row == <int64_t>j.row_nbytes
+    if j.format.predictor != PREDICTOR_NONE or not is_whole(j, t) or not (whole or j.row_nbytes >= _LONG_ROW):
+        return False
+    if whole or t.rows == 1:
+        rows[0] = piece(place(j, t), t.rows * j.row_nbytes, 1, 0)
+    else:
+        rows[0] = piece(place(j, t), j.row_nbytes, t.rows, j.out.step.row)
+    return True
 
 
 cdef int _take(const job* j, const tile_task* t, size_t skipped, size_t rows, uint8_t* dst) noexcept nogil:

@@ -50,4 +50,5 @@ cdef int emit(
 cdef int emit_tile(const job* j, const tile_task* t, const uint8_t* tile) noexcept nogil
 cdef int fill(const job* j, const tile_task* t) noexcept nogil
 cdef bint pixels_adjacent(const job* j) noexcept nogil
+cdef bint is_whole(const job* j, const tile_task* t) noexcept nogil
 cdef bint is_direct(const job* j, const tile_task* t) noexcept nogil

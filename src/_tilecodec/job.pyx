@@ -133,12 +133,16 @@ cdef bint pixels_adjacent(const job* j) noexcept nogil:
         and (f.samples == 1 or j.out.step.sample == f.item_size))
 
 
-cdef bint is_direct(const job* j, const tile_task* t) noexcept nogil:
-    """Whether the rectangle is the whole tile and lies in the output as it lies in the tile."""
+cdef bint is_whole(const job* j, const tile_task* t) noexcept nogil:
+    """Whether the rectangle is the whole tile, and its rows lie in the output as they lie in the tile."""
     return (
         pixels_adjacent(j) and j.format.y_step == 1 and t.x0 == 0 and t.n_cols == j.format.cols
-        and t.y0 == 0 and t.rows == t.tile_rows
-        and (t.rows == 1 or j.out.step.row == <int64_t>j.row_nbytes))
+        and t.y0 == 0 and t.rows == t.tile_rows)
+
+
+cdef bint is_direct(const job* j, const tile_task* t) noexcept nogil:
+    """Whether the rectangle is the whole tile and lies in the output as it lies in the tile."""
+    return is_whole(j, t) and (t.rows == 1 or j.out.step.row == <int64_t>j.row_nbytes)
 
 
 cdef int bind_target(target* out, Py_buffer* view) except -1:

@@ -10,10 +10,10 @@ from libc.errno cimport EAGAIN
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from _tilecodec.append cimport BEYOND, append_parts
+from _tilecodec.append cimport BEYOND, append_pieces, send_on
 from _tilecodec.compression cimport NONE
-from _tilecodec.gather cimport tile_in_place
-from _tilecodec.pwrite cimport positional_write
+from _tilecodec.gather cimport rows_in_place
+from _tilecodec.pwrite cimport piece, positional_write
 from _tilecodec.status cimport BAD_TASK, LIMIT, OK, WRITE_FAILED
 from _tilecodec.sync cimport load, pause, replace, store
 
@@ -27,8 +27,7 @@ cdef struct run:               # consecutive finished tasks
     size_t n
     int64_t offset
     int64_t nbytes
-    const uint8_t* data[RUN]
-    size_t sizes[RUN]
+    piece pieces[RUN]
 
 
 cdef void stop(ledger* l) noexcept nogil:
@@ -84,17 +83,20 @@ cdef bint _is_worth_it(const ledger* l, bint rest) noexcept nogil:
 
 cdef int64_t commit(ledger* l, bint rest, int* status) noexcept nogil:
     cdef int64_t failed = NONE_LEFT
+    cdef int64_t end = 0
     while failed == NONE_LEFT and not _stopped(l) and _is_worth_it(l, rest):
         if not replace(&l.progress[LOCK], 0, 1):
             return NONE_LEFT
-        failed = _write_run(l, status)
+        failed = _write_run(l, status, &end)
         if status[0] != OK:
             stop(l)                        # before the next one may try
         store(&l.progress[LOCK], 0)
+        if failed == NONE_LEFT:
+            send_on(&l.file, end)          # which takes time; others may write meanwhile
     return failed
 
 
-cdef int64_t _write_run(ledger* l, int* status) noexcept nogil:
+cdef int64_t _write_run(ledger* l, int* status, int64_t* end) noexcept nogil:
     """Append the finished tasks that come next, and enter in the tables of the file what was written of them."""
     cdef run r
     cdef size_t k
@@ -104,7 +106,7 @@ cdef int64_t _write_run(ledger* l, int* status) noexcept nogil:
         return r.first
     if r.n == 0:
         return NONE_LEFT
-    error = append_parts(&l.file, r.data, r.sizes, r.n, r.nbytes, &r.offset, &r.n)
+    error = append_pieces(&l.file, r.pieces, r.n, r.nbytes, &r.offset, &r.n)
     if error == EAGAIN:
         return COME_BACK
     entry_error = _enter(l, &r)
@@ -112,7 +114,8 @@ cdef int64_t _write_run(ledger* l, int* status) noexcept nogil:
         error, r.n = entry_error, 0
     for k in range(r.n):
         l.offsets[r.first + <int64_t>k] = r.offset
-        r.offset += <int64_t>r.sizes[k]
+        r.offset += _size(&r.pieces[k])
+    end[0] = r.offset
     store(&l.progress[COMMITTED], r.first + <int64_t>r.n)
     if error:
         store(&l.progress[ERRNO], 0 if error == BEYOND else error)
@@ -121,11 +124,15 @@ cdef int64_t _write_run(ledger* l, int* status) noexcept nogil:
     return NONE_LEFT
 
 
+cdef int64_t _size(const piece* p) noexcept nogil:
+    return <int64_t>(p.nbytes * p.n_rows)
+
+
 cdef int _collect(const ledger* l, run* r) noexcept nogil:
     """The next finished tasks and where their bytes are."""
     cdef int64_t index
     cdef int64_t nbytes
-    cdef const uint8_t* data
+    cdef piece* rows
     r.first = index = load(&l.progress[COMMITTED])
     r.n = 0
     r.nbytes = 0
@@ -133,14 +140,12 @@ cdef int _collect(const ledger* l, run* r) noexcept nogil:
         nbytes = load(&l.nbytes[index])
         if nbytes == 0:
             break
-        data = tile_in_place(l.job, &l.tasks[index]) if l.job.format.compression == NONE else NULL
-        if data == NULL:
-            data = slot_of(l, index)
+        rows = &r.pieces[r.n]
+        if l.job.format.compression != NONE or not rows_in_place(l.job, &l.tasks[index], rows):
             if <uint64_t>nbytes > l.slot_nbytes:
                 return BAD_TASK
-        r.data[r.n] = data
-        r.sizes[r.n] = <size_t>nbytes
-        r.nbytes += nbytes
+            rows[0] = piece(slot_of(l, index), <size_t>nbytes, 1, 0)
+        r.nbytes += _size(rows)
         r.n += 1
         index += 1
     return OK
@@ -153,11 +158,11 @@ cdef int _enter(const ledger* l, const run* r) noexcept nogil:
     cdef size_t k
     cdef int error
     for k in range(r.n):
-        values[k] = r.sizes[k]
+        values[k] = <uint64_t>_size(&r.pieces[k])
     error = _patch(l, l.count_entries + r.first, values, r.n)
     for k in range(r.n):
         values[k] = offset
-        offset += r.sizes[k]
+        offset += <uint64_t>_size(&r.pieces[k])
     return error if error else _patch(l, l.offset_entries + r.first, values, r.n)
 
 

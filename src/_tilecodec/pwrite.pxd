@@ -1,5 +1,6 @@
 # Positional writes, and what processes that append to one file agree by. All return 0 or an errno.
 
+from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int64_t, uint8_t
 
 cdef extern from *:
@@ -57,51 +58,62 @@ cdef extern from *:
         return 0;
     }
     #endif
+    typedef struct {
+        const uint8_t *data;
+        size_t nbytes;
+        size_t n_rows;
+        ptrdiff_t step;
+    } tilecodec_piece;
     #ifdef __linux__
     #include <sys/uio.h>
-    #define TILECODEC_PARTS 256
-    /* Pieces of memory one behind the other into the file: one system call for up to 256 of them. */
-    static int tilecodec_pwrite_parts(int fd, const uint8_t *const *data, const size_t *nbytes, size_t n_parts,
-                                      int64_t offset, size_t *n_done) {
-        struct iovec parts[TILECODEC_PARTS];
+    #define TILECODEC_ROWS 1024
+    /* Pieces of memory one behind the other into the file: one system call for up to 1024 rows of them. */
+    static int tilecodec_pwrite_pieces(int fd, const tilecodec_piece *pieces, size_t n_pieces, int64_t offset,
+                                       size_t *n_done) {
+        struct iovec rows[TILECODEC_ROWS];
+        size_t row = 0, skipped = 0;  /* of the first piece that is not done: whole rows, and bytes of the next one */
         *n_done = 0;
-        while (n_parts > 0) {
-            size_t n = n_parts < TILECODEC_PARTS ? n_parts : TILECODEC_PARTS;
-            size_t i, whole = 0;
+        while (*n_done < n_pieces) {
+            size_t n = 0, k, piece = *n_done, next = row;
             ssize_t done;
-            for (i = 0; i < n; i++) {
-                parts[i].iov_base = (void *)data[i];
-                parts[i].iov_len = nbytes[i];
+            while (n < TILECODEC_ROWS && piece < n_pieces) {
+                size_t before = n == 0 ? skipped : 0;
+                rows[n].iov_base = (void *)(pieces[piece].data + (ptrdiff_t)next * pieces[piece].step + before);
+                rows[n++].iov_len = pieces[piece].nbytes - before;
+                if (++next == pieces[piece].n_rows) {
+                    next = 0;
+                    piece++;
+                }
             }
-            done = pwritev(fd, parts, (int)n, (off_t)offset);
+            done = pwritev(fd, rows, (int)n, (off_t)offset);
             if (done < 0 && errno == EINTR) continue;
             if (done < 0) return errno;
+            if (done == 0) return EIO;
             offset += done;
-            while (whole < n && (size_t)done >= nbytes[whole]) done -= (ssize_t)nbytes[whole++];
-            if (whole < n) {  /* a short write: the rest of the part where it stopped, so that an error is seen */
-                int error = tilecodec_pwrite(fd, data[whole] + done, nbytes[whole] - (size_t)done, offset);
-                *n_done += whole;
-                if (error) return error;
-                offset += (int64_t)nbytes[whole++] - done;
-                *n_done += 1;
-            } else {
-                *n_done += n;
+            for (k = 0; k < n && (size_t)done >= rows[k].iov_len; k++) {
+                done -= (ssize_t)rows[k].iov_len;
+                skipped = 0;
+                if (++row == pieces[*n_done].n_rows) {
+                    row = 0;
+                    *n_done += 1;
+                }
             }
-            data += whole;
-            nbytes += whole;
-            n_parts -= whole;
+            skipped += (size_t)done;  /* a short write: the next call tells why */
         }
         return 0;
     }
     #else
-    static int tilecodec_pwrite_parts(int fd, const uint8_t *const *data, const size_t *nbytes, size_t n_parts,
-                                      int64_t offset, size_t *n_done) {
+    static int tilecodec_pwrite_pieces(int fd, const tilecodec_piece *pieces, size_t n_pieces, int64_t offset,
+                                       size_t *n_done) {
         *n_done = 0;
-        for (size_t i = 0; i < n_parts; i++) {
-            int error = tilecodec_pwrite(fd, data[i], nbytes[i], offset);
-            if (error) return error;
+        for (size_t i = 0; i < n_pieces; i++) {
+            for (size_t row = 0; row < pieces[i].n_rows; row++) {
+                const uint8_t *data = pieces[i].data + (ptrdiff_t)row * pieces[i].step;
+                int error = tilecodec_pwrite(fd, data, pieces[i].nbytes, offset);
+                if (error) return error;
+                offset += (int64_t)pieces[i].nbytes;
+            }
             *n_done += 1;
-            offset += (int64_t)nbytes[i];
         }
         return 0;
     }
@@ -149,9 +161,14 @@ cdef extern from *:
     #endif
     """
     int positional_write "tilecodec_pwrite"(int fd, const uint8_t* data, size_t nbytes, int64_t offset) noexcept nogil
+    ctypedef struct piece "tilecodec_piece":
+        const uint8_t* data
+        size_t nbytes           # of a row, not 0
+        size_t n_rows           # not 0
+        ptrdiff_t step          # from row to row, in bytes
     # Pieces of memory one behind the other; how many were written to the last byte.
-    int positional_write_parts "tilecodec_pwrite_parts"(
-        int fd, const uint8_t* const* data, const size_t* nbytes, size_t n_parts, int64_t offset, size_t* n_done
+    int positional_write_pieces "tilecodec_pwrite_pieces"(
+        int fd, const piece* pieces, size_t n_pieces, int64_t offset, size_t* n_done
     ) noexcept nogil
     # Room on the disk behind the end of the file, whose size stays: writing there costs a third less.
     int reserve "tilecodec_reserve"(int fd, int64_t offset, int64_t nbytes) noexcept nogil

@@ -12,7 +12,7 @@ import numpy as np
 from bfio import _kernels
 from bfio._kernels import Progress, Status
 from bfio._parallel import Workers
-from bfio.enums import Compression
+from bfio.enums import Compression, Predictor
 from bfio.errors import TileWriteError, UsageError
 from bfio.plan import FORMAT
 from bfio.tiff.writing.recipe import Recipe
@@ -130,12 +130,25 @@ class TileEncoder:
         def cancel() -> None:
             batch.progress[Progress.STOP] = 1
 
-        self._workers.run(work, self._n_jobs(len(batch.tasks)), cancel)
+        self._workers.run(work, self._n_jobs(batch), cancel)
 
-    def _n_jobs(self, n_tasks: int) -> int:
+    def _n_jobs(self, batch: _Batch) -> int:
         """Threads that this much work is worth."""
+        if batch.end is not None and self._in_place(batch.src):
+            return 1  # the system lets one after the other write to a file, and there is nothing else to do
+        n_tasks = len(batch.tasks)
         share = RAW_SHARE if self._recipe.compression == Compression.NONE else CODED_SHARE
         return max(1, min(n_tasks, n_tasks * self._tile_nbytes // share))
+
+    def _in_place(self, src: np.ndarray) -> bool:
+        """Whether tiles are written from where they lie in memory, by rows."""
+        recipe = self._recipe
+        if recipe.compression != Compression.NONE or recipe.predictor != Predictor.NONE or src.dtype != recipe.dtype:
+            return False
+        item, pixel = src.itemsize, src.itemsize * recipe.samples
+        row = recipe.tile_cols * pixel
+        is_packed = src.strides[4] == pixel and (recipe.samples == 1 or src.strides[1] == item)
+        return is_packed and (row >= _kernels.LONG_ROW or src.strides[3] == row)
 
     def _form(self, dtype: np.dtype) -> np.ndarray:
         """How the kernels encode a source of that dtype."""

@@ -145,6 +145,10 @@ class PartFile:
         finally:
             fcntl.flock(self.fd, fcntl.LOCK_UN)
 
+    def linger(self) -> None:
+        """Leave it to the system when written bytes come to the disk; else it begins while others are encoded."""
+        self.end[_kernels.SENT] = 1 << 62
+
     def sync(self) -> None:
         """Return when all that was written is on the disk."""
         os.fsync(self.fd)

@@ -72,6 +72,11 @@ class WriteSession:
         self._closed = False
         self._gate = Gate()
 
+    def hurry(self) -> None:
+        """Do not wait for the disk before the file gets its name."""
+        self.durable = False
+        self._part.linger()
+
     @property
     def path(self) -> Path:
         """The unfinished file."""

@@ -17,9 +17,10 @@ HOPELESS = 3.0
 
 @dataclass
 class Result:
-    """What one contender did in one row: seconds of each round and size of its file, or why it has none."""
+    """What one contender did in one row: wall and CPU time of each round, size of its file, or why it has none."""
 
     seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
     nbytes: int | None = None
     error: str | None = None
 
@@ -141,5 +142,6 @@ def compete(race: Race, rounds: int, budget: float) -> dict[str, Result]:
                 results[label].error = answer["error"]
             else:
                 results[label].seconds.append(answer["seconds"])
+                results[label].cpu.append(answer["cpu"])
                 results[label].nbytes = answer.get("nbytes")
     return results

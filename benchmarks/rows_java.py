@@ -16,7 +16,7 @@ SIDE = 4096
 TILE = 512
 REGION = 1024
 ROWS = 64  # of a strip
-WARM = 3  # rounds that are not counted, for Java's compiler
+WARM = 2  # rounds that are not counted, for Java's compiler
 QUARTER, PAIR, LABELS = "quarter", "pair", "label-quarter"
 FAKE = "plane&sizeX=4096&sizeY=4096&sizeZ=2&pixelType=uint16.fake"
 FILES = {
@@ -80,8 +80,8 @@ def _theirs(task: str, **options: Any) -> tuple[Entry, ...]:
     )
 
 
-def _old(task: str, **options: Any) -> Entry:
-    return Entry("old bfio", java("old bfio"), task, {"reader": {"prime": True}, **options})
+def _old(task: str) -> Entry:
+    return Entry("old bfio", java("old bfio"), task, {"reader": {"prime": True}})
 
 
 def _plane(name: str, file: TiffFile | None) -> JavaRow:
@@ -90,7 +90,7 @@ def _plane(name: str, file: TiffFile | None) -> JavaRow:
 
 
 def _regions(name: str, file: TiffFile | None, boxes: Boxes, where: str = "") -> JavaRow:
-    entries = (_ours(BFIO, "regions", 1, boxes=boxes), *_theirs("regions", boxes=boxes), _old("regions", boxes=boxes))
+    entries = (_ours(BFIO, "regions", 1, boxes=boxes), *_theirs("regions", boxes=boxes))
     title = f"one worker, 16 regions of 1024 x 1024{where}, {name}"
     key = f"java-regions-{name.lower()}{'-anywhere' if where else ''}"
     return JavaRow(key, title, 1.0, entries, file, boxes)

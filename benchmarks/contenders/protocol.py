@@ -1,9 +1,10 @@
 """What every contender speaks: one JSON request per line on stdin, one JSON answer per line on stdout.
 
-A request is ``{"task", "path", "options", "verify", "memory"}``; the answer holds ``seconds`` and, on request, ``crc``
-(of the pixels, their dtype and squeezed shape) and ``peak`` (bytes above the memory before the task), or ``error``.
-Where the options hold ``reader``, these are for what opens the file before the clock runs, and the task gets an open
-reader instead of a path. ``warm`` rounds more are run, and not timed, when pixels are verified.
+A request is ``{"task", "path", "options", "verify", "memory"}``; the answer holds ``seconds``, ``cpu`` (seconds of all
+threads, Java's own among them) and, on request, ``crc`` (of the pixels, their dtype and squeezed shape) and ``peak``
+(bytes above the memory before the task), or ``error``. Where the options hold ``reader``, these are for what opens the
+file before the clock runs, and the task gets an open reader instead of a path. ``warm`` rounds more are run, and not
+timed, when pixels are verified.
 This file needs the standard library and numpy alone: it runs in venvs of different packages.
 """
 
@@ -68,10 +69,10 @@ def _answer(task: Callable[..., Any], source: Any, options: dict[str, Any], requ
     """Run one task on a path or an open reader, and time it."""
     verify = request.get("verify", False)
     baseline = _reset_peak() if request.get("memory") else 0
-    start = time.perf_counter()
+    cpu, start = time.process_time(), time.perf_counter()
     result = task(source, **options)
     checksum = _drain(result, verify) if inspect.isgenerator(result) else None
-    answer: dict[str, Any] = {"seconds": time.perf_counter() - start}
+    answer: dict[str, Any] = {"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu}
     if request.get("memory"):
         answer["peak"] = memory("VmHWM") - baseline
     if isinstance(result, dict):

@@ -70,9 +70,16 @@ def check_name(path: Path) -> None:
     found = format_of(path.name)
     if found is None:
         raise UnsupportedError(f"{path.name}: Bio-Formats does not write such files, but {writable()}")
-    if importlib.util.find_spec("jpype") is None:
+    if not _is_installed():
         raise BackendMissingError(f"{path.name}: {found.name} is written through Bio-Formats, which is not installed; "
                                   f"run: {INSTALL}")  # fmt: skip
+
+
+def _is_installed() -> bool:
+    try:
+        return importlib.util.find_spec("jpype") is not None
+    except ImportError:
+        return False
 
 
 def open_writer(path: Path, series: Series, xml: str, options: WriteOptions) -> BioFormatsWriter:

@@ -52,15 +52,16 @@ class JavaSaver:
         writer, recipe = self._writer, self._recipe
         writer.setMetadataRetrieve(_metadata(xml))
         writer.setInterleaved(True)
-        writer.setWriteSequentially(True)
         if recipe.compression is not None:
             writer.setCompression(recipe.compression)
         if recipe.format.tiled:
             writer.setBigTiff(recipe.big)
             rows, cols = recipe.tile_shape
-            if rows < recipe.series.size_y or cols < recipe.series.size_x:
+            whole = rows == recipe.series.size_y and cols == recipe.series.size_x
+            if not whole:
                 writer.setTileSizeX(cols)
                 writer.setTileSizeY(rows)
+            writer.setWriteSequentially(whole)  # faster; 6.7.0 writes compressed tiles over each other then
         writer.setId(self._path)
 
     def save(self, plane: int, y: int, band: np.ndarray) -> None:

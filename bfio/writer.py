@@ -50,7 +50,8 @@ class BioWriter(DescribedImage):
     max_workers : int, optional
         Threads that encode. By default the CPUs that this process may use.
     backend : str, optional
-        ``"python"`` (TIFF). By default the name decides.
+        ``"python"`` (TIFF) or ``"bioformats"`` (its own formats, such as ``.ome.xml``, ``.ics`` and ``.png``). By
+        default the name decides.
     metadata : ome_types.OME or str, optional
         Metadata to begin with, as of ``reader.metadata``, or OME-XML. Never changed.
     image : numpy.ndarray, optional

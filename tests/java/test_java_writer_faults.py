@@ -3,6 +3,7 @@
 import errno
 import subprocess
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -102,31 +103,34 @@ def test_the_temporary_file_gives_its_room_back(tmp_path, monkeypatch):
 
 
 def test_fast_writers_wait_for_java(tmp_path, monkeypatch):
-    """Tiles that come faster than Java takes them do not fill the disk."""
+    """Planes that come faster than Java takes them do not fill the disk."""
     monkeypatch.setattr(session, "WAITING_NBYTES", 1)
-    truth, most = noise((64, 64, 20, 1, 1)), []
-    take = session.BandStore.take
+    truth, slots, go_on = noise((64, 64, 20, 1, 1)), [], threading.Event()
+    take, save = session.BandStore.take, session.JavaSaver.save
+    monkeypatch.setattr(session.BandStore, "take", lambda self: slots.append(take(self)) or slots[-1])
+    monkeypatch.setattr(session.JavaSaver, "save", lambda *arguments: go_on.wait(60) and save(*arguments))
 
-    def counted(self):
-        slot = take(self)
-        most.append(self._n_slots)
-        return slot
+    def whole():
+        out[:, :, 0] = truth[:, :, :1]
 
-    monkeypatch.setattr(session.BandStore, "take", counted)
+    def halves():
+        for z in range(1, 20):
+            out[:32, :, z] = truth[:32, :, z : z + 1]
+            out[32:, :, z] = truth[32:, :, z : z + 1]
+
     with writer(tmp_path / "a.ome", truth) as out:
         out._backend._init_writer()
-
-        def work(half):
-            for z in range(20):
-                out[half * 32 : half * 32 + 32, :, z] = truth[half * 32 : half * 32 + 32, :, z : z + 1]
-
-        threads = [threading.Thread(target=work, args=(half,)) for half in range(2)]
-        for thread in threads:
-            thread.start()
+        threads = [threading.Thread(target=whole), threading.Thread(target=halves)]
+        threads[0].start()
+        while not out._open._session.queue.bands:
+            time.sleep(0.01)
+        threads[1].start()
+        time.sleep(0.5)
+        assert slots == [0, 1]
+        go_on.set()
         for thread in threads:
             thread.join(60)
             assert not thread.is_alive()
-    assert max(most) <= 5  # the two that wait for Java, the one that it gets, and one of each thread
     assert np.array_equal(read(tmp_path / "a.ome", truth), truth)
 
 

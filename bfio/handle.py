@@ -18,7 +18,7 @@ from bfio.byteio import is_url
 from bfio.errors import UsageError
 from bfio.limits import Limits
 
-__all__ = ["Handle", "choice"]
+__all__ = ["Handle", "choice", "pick"]
 
 
 class Handle:
@@ -129,6 +129,23 @@ def choice(number: Any, length: int, noun: str) -> int:
     if not -length <= index < length:
         raise UsageError(f"{noun}={index} does not exist; the image has {noun} 0 to {length - 1}")
     return index % length
+
+
+def pick(backend: ReaderBackend, series: Any, level: Any) -> tuple[int, int]:
+    """Indices of the series and of the level that were asked for."""
+    if level is None:
+        level = 0
+    elif series == 0 and _counts_series(backend, level):
+        series, level = level, 0
+    index = choice(series, len(backend.series), "series")
+    return index, choice(level, len(backend.series[index].levels), "level")
+
+
+def _counts_series(backend: ReaderBackend, level: Any) -> bool:
+    """Whether ``level=`` names an image, as in scripts for bfio 2 that go through all images of a plate or slide."""
+    if backend.name != "bioformats" or any(len(series.levels) > 1 for series in backend.series):
+        return False
+    return hasattr(level, "__index__") and 0 < level < len(backend.series)
 
 
 def _absolute(source: Source | None) -> Source | None:

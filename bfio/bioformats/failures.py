@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,7 +26,12 @@ _UNSUPPORTED = (
     "loci.formats.UnsupportedCompressionException",
     "loci.formats.MissingLibraryException",
     "java.lang.UnsupportedOperationException",
+    "loci.common.enumeration.EnumException",  # a number, such as that of a compression, that stands in no table
 )
+_NOT_YET = re.compile(
+    r"unsupported|not (yet |currently )?(supported|implemented)|unable to find \S+ with code", re.IGNORECASE
+)
+"""Words of the exceptions that are called a FormatException, for files that are sound."""
 _INCOMPLETE = ("java.lang.LinkageError", "java.lang.ClassNotFoundException")
 _ABSENT = ("java.io.FileNotFoundException", "java.nio.file.NoSuchFileException")
 _BY_SYSTEM = {
@@ -62,9 +68,11 @@ def _translated(error: Any, path: str, doing: str) -> Exception:
     about = f"{path}: {doing}: {said}"
     if any(_is(thrown, "java.lang.OutOfMemoryError") for thrown in chain):
         return LimitError(f"{path}: {doing}: Java's heap of {_heap()} is too small; set {HEAP_VARIABLE} to more")
+    if any(_is(thrown, *_UNSUPPORTED) for thrown in chain):
+        return UnsupportedError(about)  # before the next: a missing library may come from a missing class
     if any(_is(thrown, *_INCOMPLETE) for thrown in chain):
         return BackendMissingError(f"{about}: incomplete Java or Bio-Formats jar; {INSTALL} brings whole ones")
-    if any(_is(thrown, *_UNSUPPORTED) for thrown in chain):
+    if _NOT_YET.search(said):
         return UnsupportedError(about)
     if _is(error, "java.io.IOException"):
         return _of_the_disk(error, path) or FormatError(about)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
+from pathlib import Path
 
-__all__ = ["guard_children"]
+from bfio.errors import UsageError
+
+__all__ = ["forked_error", "guard_children", "has_jvm_threads"]
 
 
 class _State:
@@ -21,6 +25,27 @@ def guard_children() -> None:
     if not _State.guarded and hasattr(os, "register_at_fork"):
         _State.guarded = True
         os.register_at_fork(after_in_child=_forget_java)
+
+
+def forked_error() -> UsageError:
+    """What a forked child is told that asks for Java."""
+    return UsageError(
+        "this process was forked from one in which Java ran, and Java does not survive that; make processes by "
+        "multiprocessing.get_context('spawn'), or open nothing with Bio-Formats before the fork"
+    )
+
+
+def has_jvm_threads() -> bool:
+    """Whether the threads of a JVM are in this process, which jpype takes for granted."""
+    if not sys.platform.startswith("linux"):
+        return True
+    names = []
+    for thread in Path("/proc/self/task").iterdir():
+        try:
+            names.append((thread / "comm").read_text())
+        except OSError:  # it has ended
+            continue
+    return not names or any(name.startswith("VM Thread") for name in names)
 
 
 def _forget_java() -> None:

@@ -10,20 +10,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from bfio._locks import ProcessLock
-from bfio.bioformats.forks import guard_children
+from bfio.bioformats.forks import forked_error, guard_children, has_jvm_threads
 from bfio.bioformats.heap import asked_heap, heap_options
-from bfio.bioformats.launch import Running, has_jvm_threads, join, launch, look
+from bfio.bioformats.launch import Running, join, launch, look
 from bfio.bioformats.locate import INSTALL, find_jar, find_jvm
-from bfio.errors import BackendMissingError, BfioError, UsageError
+from bfio.errors import BackendMissingError, BfioError
 
 __all__ = ["attached", "is_running", "java", "running", "start"]
 
 _log = logging.getLogger(__name__)
 _lock = ProcessLock()
-_FORKED = (
-    "this process was forked from one in which Java ran, and Java does not survive that; make processes by "
-    "multiprocessing.get_context('spawn'), or open nothing with Bio-Formats before the fork"
-)
 
 
 class _State:
@@ -109,6 +105,7 @@ def attached() -> Iterator[None]:
     if thread.isAttached():
         yield
         return
+    thread.attachAsDaemon()  # now, so that an inner call sees it
     try:
         yield
     finally:
@@ -118,7 +115,7 @@ def attached() -> Iterator[None]:
 
 def _refuse_after_fork() -> None:
     if _State.pid is not None and _State.pid != os.getpid():
-        raise UsageError(_FORKED)
+        raise forked_error()
 
 
 def _begin(jvm: str | None, jar: str | None, max_heap: str | None) -> Running:
@@ -129,7 +126,7 @@ def _begin(jvm: str | None, jar: str | None, max_heap: str | None) -> Running:
         raise BackendMissingError(f"Bio-Formats needs jpype, which can not be imported ({error}): {INSTALL}") from error
     joins = jpype.isJVMStarted()
     if joins and not has_jvm_threads():
-        raise UsageError(_FORKED)
+        raise forked_error()
     heap = asked_heap(max_heap)
     found = join(jar) if joins else (find_jvm(jvm), find_jar(jar))
     options = heap_options(heap)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import sys
+import threading
 from dataclasses import dataclass
-from pathlib import Path
 
 from bfio.bioformats import logs
 from bfio.bioformats.locales import utf8_names
 from bfio.bioformats.locate import INSTALL, Found, find_jar
 from bfio.errors import BackendMissingError, UsageError
 
-__all__ = ["Running", "has_jvm_threads", "join", "launch", "look"]
+__all__ = ["Running", "join", "launch", "look"]
 
 _LEAST_VERSION = (6, 0)
 """Older ones are not tested; before 5.9 they could not tell resolutions from series."""
@@ -49,6 +48,9 @@ def launch(jvm: Found, jar: Found, options: list[str]) -> None:
         raise BackendMissingError(
             f"the JVM of {jvm.origin} at {jvm.path} can not start ({_first_line(error)}); {INSTALL} brings one that can"
         ) from error
+    if threading.current_thread() is not threading.main_thread():
+        # Java waits at its end for the thread that started it, which may be long gone then
+        jpype.JClass("java.lang.Thread").detach()
 
 
 def join(jar: str | None) -> tuple[Found, Found]:
@@ -92,19 +94,6 @@ def _need_desktop() -> None:
 
     loader = jpype.JClass("java.lang.ClassLoader").getSystemClassLoader()
     jpype.JClass("java.lang.Class").forName("java.awt.image.BufferedImage", False, loader)
-
-
-def has_jvm_threads() -> bool:
-    """Whether the threads of a JVM are in this process; a forked child has none of its parent's."""
-    if not sys.platform.startswith("linux"):
-        return True
-    names = []
-    for thread in Path("/proc/self/task").iterdir():
-        try:
-            names.append((thread / "comm").read_text())
-        except OSError:  # it has ended
-            continue
-    return not names or any(name.startswith("VM Thread") for name in names)
 
 
 def _has_bioformats() -> bool:

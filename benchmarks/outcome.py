@@ -111,6 +111,7 @@ def machine() -> dict[str, Any]:
         "cpu": model,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "machine": platform.machine(),
+        "load": round(os.getloadavg()[1], 1) if hasattr(os, "getloadavg") else None,  # the bench alone makes 1 to 2
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
     }

@@ -130,7 +130,7 @@ def _openings() -> tuple[JavaRow, ...]:
 
 
 def _writing() -> tuple[WriteRow, ...]:
-    """Tiles of 512; Bio-Formats gets tile after tile, and bands of tiles."""
+    """Tiles of 512; Bio-Formats gets tile after tile, or all at once (bands of tiles it puts in wrong places)."""
     write = partial(written, image=QUARTER)
     rows = []
     for name, ours, theirs in (("deflate", "deflate", "zlib"), ("none", None, "Uncompressed")):
@@ -138,7 +138,7 @@ def _writing() -> tuple[WriteRow, ...]:
         entries = [
             write(BFIO, BFIO, compression=ours, tile_size=TILE),
             write("Bio-Formats tiles", "Bio-Formats", rows=TILE, columns=TILE, **options),
-            write("Bio-Formats bands", "Bio-Formats", rows=TILE, columns=SIDE, **options),
+            write("Bio-Formats plane", "Bio-Formats", rows=SIDE, columns=SIDE, **options),
         ]
         if ours is None:
             entries.append(write(PEER, PEER))

@@ -93,8 +93,9 @@ def write(
     stem.parent.mkdir(parents=True, exist_ok=True)
     where = machine()
     known = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
-    place = f"{where['date']}; {where['cpu']}, {where['cores']} cores, {where['machine']}, {where['system']}, load {where['load']}; "
-    text = f"# {kind.title}\n\n{place}Python {where['python']}; {known}.\n\n{METHOD} {kind.method}\n\n"
+    place = f"{where['date']}; {where['cpu']}, {where['cores']} cores, {where['machine']}, {where['system']}"
+    python = f"load {where['load']}; Python {where['python']}"
+    text = f"# {kind.title}\n\n{place}, {python}; {known}.\n\n{METHOD} {kind.method}\n\n"
     if outcomes:
         text += _grid(kind.head, [kind.line(outcome) for outcome in outcomes]) + "\n"
     if figures:

@@ -52,7 +52,21 @@ def test_a_reader_that_was_slow_the_first_time_only():
     access.learn_from_part(STRIP, 0.001)
     assert access.grid == EXACT
     access.learn_from_part(STRIP, 5.0)
-    assert access.grid == EXACT, "settled"
+    assert access.grid == EXACT, "once may be chance"
+    access.learn_from_part(STRIP, 0.001)
+    access.learn_from_part(STRIP, 5.0)
+    assert access.grid == EXACT
+    access.learn_from_part(STRIP, 5.0)
+    assert access.grid == WHOLE
+
+
+def test_small_parts_that_cost_a_little_are_not_worth_the_plane():
+    access = untold()
+    access.learn_from_part(STRIP, 0.2)
+    access.learn_from_whole(0.1)
+    for _ in range(5):
+        access.learn_from_part(Region(range(8), range(8)), 0.005)
+        assert access.grid == EXACT
 
 
 def test_a_slow_reader_that_reads_parts():
@@ -70,6 +84,23 @@ def test_a_quick_reader_is_asked_for_parts_in_parallel():
     access.learn_from_part(Region(range(1024), range(1024)), 0.004)
     assert access.grid == EXACT
     assert access.target_nbytes < first
+
+
+def test_a_reader_that_decodes_all_rows_above_a_part():
+    """As that of PNG does: the first parts are quick."""
+    access = untold()
+    costs = []
+    for plane in range(3):
+        for y in range(0, SIZE, 64):
+            if access.grid == WHOLE:
+                access.learn_from_whole(0.5)
+                costs.append((plane, "whole"))
+                break
+            access.learn_from_part(Region(range(y, y + 64), range(SIZE)), 0.5 * (y + 64) / SIZE)
+            costs.append((plane, y))
+    assert (0, "whole") in costs
+    assert access.grid == WHOLE
+    assert len(costs) < SIZE // 64
 
 
 def test_what_can_not_be_kept_is_never_read_whole():

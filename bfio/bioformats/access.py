@@ -17,10 +17,14 @@ __all__ = ["Access"]
 _TARGET_NBYTES = 4 << 20
 """Bytes of one request: enough to cost no time by itself, and little enough to share among threads."""
 _TARGET_UNTOLD_NBYTES = 64 << 20
-"""The same while it is not known whether each request decodes the whole plane."""
+"""The same for planes too large to keep, of which each request may decode all."""
 _SLOW_SECONDS = 0.002
 _SLOW_RATE = 40e6
 """A part of a plane that takes longer, and that gives fewer bytes a second, may have cost the whole plane."""
+_SLOWER = 4
+"""Once the whole plane was timed: how many times fewer bytes a second a part must give for the whole to be better."""
+_DEARER = 8
+"""And what part of the time of the whole it must take at least."""
 
 
 class _Habit(Enum):
@@ -28,9 +32,9 @@ class _Habit(Enum):
 
     UNKNOWN = "nobody has asked yet"
     SUSPECT = "a part was slow: the next one is tried by reading the whole plane"
-    LIKELY = "the whole plane took no longer than a part did, the first time"
-    WHOLE = "it decodes the whole plane"
-    PARTS = "it decodes the part"
+    LIKELY = "the whole plane was better, but the part may have been slow by chance"
+    WHOLE = "it decodes the whole plane, or all rows above the part"
+    PARTS = "it decodes the part, as far as was seen"
 
 
 class Access:
@@ -53,12 +57,14 @@ class Access:
     def __init__(self, level: Level, pixel_nbytes: int, most_nbytes: int) -> None:
         size_y, size_x = level.size_y, level.size_x
         self.pixel_nbytes = pixel_nbytes
-        self.whole = Grid(size_y, size_x, size_y, size_x)
+        self._whole = Grid(size_y, size_x, size_y, size_x)
         self._exact = Grid(size_y, size_x, 1, 1)
         self._told: Grid | None = None
         self._habit = _Habit.PARTS
-        self._seconds = 0.0
-        can_keep = size_y * size_x * pixel_nbytes <= min(most_nbytes, MAX_NBYTES)
+        self._part = (0.0, 0.0)
+        self._whole_seconds = 0.0
+        self._nbytes = size_y * size_x * pixel_nbytes
+        self._can_keep = can_keep = self._nbytes <= min(most_nbytes, MAX_NBYTES)
         rows, cols = (max(1, min(tile, size)) for tile, size in zip(level.tile_shape, (size_y, size_x), strict=True))
         if (rows, cols) == (size_y, size_x):
             self._habit = _Habit.WHOLE if can_keep else _Habit.PARTS
@@ -72,30 +78,47 @@ class Access:
         """Tiles at which requests are cut; of 1 x 1 pixels where anything can be asked for."""
         if self._told is not None:
             return self._told
-        return self.whole if self._habit in (_Habit.SUSPECT, _Habit.WHOLE) else self._exact
+        return self._whole if self.wants_whole else self._exact
+
+    @property
+    def wants_whole(self) -> bool:
+        """Whether planes without tiles are best decoded as a whole."""
+        return self._habit in (_Habit.SUSPECT, _Habit.WHOLE)
+
+    @property
+    def plane(self) -> Region:
+        """The whole plane."""
+        return Region(range(self._exact.size_y), range(self._exact.size_x))
 
     @property
     def target_nbytes(self) -> int:
         """Size of one request."""
-        knows_parts = self._told is not None or self._habit is _Habit.PARTS
-        return _TARGET_NBYTES if knows_parts else _TARGET_UNTOLD_NBYTES
+        if self._told is not None or (self._can_keep and self._habit is _Habit.PARTS):
+            return _TARGET_NBYTES
+        return self._nbytes if self._can_keep else _TARGET_UNTOLD_NBYTES
 
     def learn_from_part(self, region: Region, seconds: float) -> None:
         """Draw conclusions from the time that a part of a plane took."""
-        if self._told is not None or self._habit is _Habit.PARTS or region.n_pixels * 2 > self._exact.n_tiles:
+        if not self._can_keep or self._habit is _Habit.WHOLE or region.n_pixels * 2 > self._exact.n_tiles:
             return
-        if self._habit is _Habit.LIKELY:
-            self._habit = _Habit.WHOLE if 2 * seconds > self._seconds else _Habit.PARTS
-        elif self._habit is _Habit.UNKNOWN:
-            rate = region.n_pixels * self.pixel_nbytes / max(seconds, 1e-9)
-            if seconds > _SLOW_SECONDS and rate < _SLOW_RATE:
-                self._seconds = seconds
-                self._habit = _Habit.SUSPECT
-            elif seconds > _SLOW_SECONDS or region.n_pixels * 16 > self._exact.n_tiles:
-                self._habit = _Habit.PARTS
+        rate = region.n_pixels * self.pixel_nbytes / max(seconds, 1e-9)
+        if not self._is_slow(seconds, rate):
+            self._habit = _Habit.PARTS
+        elif self._habit is _Habit.LIKELY:
+            self._habit = _Habit.WHOLE
+        else:
+            self._part = (seconds, rate)
+            self._habit = _Habit.LIKELY if self._whole_seconds else _Habit.SUSPECT
 
     def learn_from_whole(self, seconds: float) -> None:
         """Draw conclusions from the time that a whole plane took, of which a part was wanted."""
+        self._whole_seconds = max(seconds, 1e-9)
         if self._habit is _Habit.SUSPECT:
-            self._habit = _Habit.LIKELY if seconds < 2 * self._seconds else _Habit.PARTS
-            self._seconds = seconds
+            self._habit = _Habit.LIKELY if self._is_slow(*self._part) else _Habit.PARTS
+
+    def _is_slow(self, seconds: float, rate: float) -> bool:
+        """Whether a part took so long that the whole plane is better."""
+        if not self._whole_seconds:
+            return seconds > _SLOW_SECONDS and rate < _SLOW_RATE
+        whole_rate = self._nbytes / self._whole_seconds
+        return seconds > _SLOW_SECONDS and rate * _SLOWER < whole_rate and seconds * _DEARER > self._whole_seconds

@@ -206,7 +206,7 @@ class _Read:
         if not self._by_tile:
             plane = self._decoded.get((*self._plane_key(use), 0, 0))
             if plane is not None:
-                self._place(plane, Region(range(plane.shape[0]), range(plane.shape[1])), use)
+                self._place(plane, self._access.plane, use)
                 return
         n_lookups = 0
         for region in wanted:
@@ -248,17 +248,30 @@ class _Read:
         """Ask Java, place the pixels, and keep the tiles of which others are likely to want the rest."""
         use, region = job.use, job.region
         if not self._by_tile:
-            began = time.perf_counter()
-            self._place(self._ask(use, region, desk), region, use)
-            self._access.learn_from_part(region, time.perf_counter() - began)
+            self._do_untold(use, region, desk)
         elif _n_tiles(region, self._grid) == 1 and self._is_cut(region):
-            self._place(self._tile(use, region, desk), region, use)
+            key = self._tile_key(use, region.y.start, region.x.start)
+            self._place(self._tile(key, use, region, desk), region, use)
         else:
             pixels = self._ask(use, region, desk)
             self._place(pixels, region, use)
             self._keep_cut_tiles(pixels, region, use)
 
-    def _tile(self, use: _PlaneUse, region: Region, desk: Desk) -> np.ndarray:
+    def _do_untold(self, use: _PlaneUse, region: Region, desk: Desk) -> None:
+        """A part of a plane that has no tiles; or the whole, where parts turn out to cost as much."""
+        access, plane = self._access, self._access.plane
+        key = (*self._plane_key(use), 0, 0)
+        if region != plane and (access.wants_whole or self._decoded.has_plane(*key[:3])):
+            tile = self._tile(key, use, plane, desk) if access.wants_whole else self._decoded.get(key)
+            if tile is not None:
+                rows, cols = region.y, region.x
+                self._place(tile[rows.start : rows.stop, cols.start : cols.stop], region, use)
+                return
+        began = time.perf_counter()
+        self._place(self._ask(use, region, desk), region, use)
+        access.learn_from_part(region, time.perf_counter() - began)
+
+    def _tile(self, key: TileKey, use: _PlaneUse, region: Region, desk: Desk) -> np.ndarray:
         """A tile that is kept; of several threads that want it one decodes it."""
 
         def decode() -> np.ndarray:
@@ -267,7 +280,7 @@ class _Read:
             self._access.learn_from_whole(time.perf_counter() - began)
             return tile
 
-        return self._decoded.get_or_make(self._tile_key(use, region.y.start, region.x.start), decode)
+        return self._decoded.get_or_make(key, decode)
 
     def _ask(self, use: _PlaneUse, region: Region, desk: Desk) -> np.ndarray:
         """Pixels (rows, columns, samples) of a region, in the byte order of the file; valid until the next call."""

@@ -80,10 +80,11 @@ def test_a_slow_reader_that_reads_parts():
 
 def test_a_quick_reader_is_asked_for_parts_in_parallel():
     access = untold()
-    first = access.target_nbytes
+    first = access.target_nbytes(32 << 20, 2)
     access.learn_from_part(Region(range(1024), range(1024)), 0.004)
     assert access.grid == EXACT
-    assert access.target_nbytes < first
+    assert access.target_nbytes(32 << 20, 2) < first
+    assert access.target_nbytes(2 << 20, 2) == 1 << 20
 
 
 def test_a_reader_that_decodes_all_rows_above_a_part():

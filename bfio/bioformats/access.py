@@ -14,6 +14,7 @@ from bfio.tiling import Grid
 
 __all__ = ["Access"]
 
+_LEAST_NBYTES = 512 << 10
 _TARGET_NBYTES = 4 << 20
 """Bytes of one request: enough to cost no time by itself, and little enough to share among threads."""
 _TARGET_UNTOLD_NBYTES = 64 << 20
@@ -90,11 +91,10 @@ class Access:
         """The whole plane."""
         return Region(range(self._exact.size_y), range(self._exact.size_x))
 
-    @property
-    def target_nbytes(self) -> int:
-        """Size of one request."""
+    def target_nbytes(self, nbytes: int, n_workers: int) -> int:
+        """Size of one request, of a read of so many bytes that so many workers may share."""
         if self._told is not None or (self._can_keep and self._habit is _Habit.PARTS):
-            return _TARGET_NBYTES
+            return max(_LEAST_NBYTES, min(_TARGET_NBYTES, nbytes // n_workers))
         return self._nbytes if self._can_keep else _TARGET_UNTOLD_NBYTES
 
     def learn_from_part(self, region: Region, seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -172,6 +173,7 @@ class _Read:
         self._grid = access.grid  # may change while this read goes on
         self._by_tile = (self._grid.tile_rows, self._grid.tile_cols) != (1, 1)
         self._decoded, self._pool = images._decoded, images._pool
+        self._target_nbytes = access.target_nbytes(math.prod(box.shape) * image.info.dtype.itemsize, self._pool.n)
 
     def run(self, uses: Iterator[_PlaneUse]) -> None:
         """Read planes into their places."""
@@ -199,7 +201,7 @@ class _Read:
     def _jobs(self, use: _PlaneUse) -> Iterator[_Job]:
         """What has to be asked of Java for a plane; tiles that are at hand are placed right away."""
         box, grid = self._box, self._grid
-        wanted = regions(box.y, box.x, grid, self._access.pixel_nbytes, self._access.target_nbytes)
+        wanted = regions(box.y, box.x, grid, self._access.pixel_nbytes, self._target_nbytes)
         if not self._decoded.has_plane(*self._plane_key(use)):
             yield from (_Job(use, region) for region in wanted)
             return

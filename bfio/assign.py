@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bfio.axes import PUBLIC, STORED, padded, to_stored, trimmed
+from bfio.axes import PUBLIC, padded, to_stored, trimmed
 from bfio.errors import SelectionError, UsageError
 from bfio.selection import Box, Selection, expanded_key, select_axes
 
@@ -34,7 +34,8 @@ class Assignment:
     @property
     def block(self) -> np.ndarray:
         """The pixels, with the shape of the box."""
-        return np.broadcast_to(self.value, self.box.shape)
+        shape = self.box.shape
+        return self.value if self.value.shape == shape else np.broadcast_to(self.value, shape)
 
     def with_value(self, value: np.ndarray) -> Assignment:
         """The same region with other pixels of the same shape."""
@@ -109,10 +110,13 @@ def whole_sizes(key: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _public_shape(box: Box) -> tuple[int, ...]:
-    return tuple(box.shape[STORED.index(axis)] for axis in PUBLIC)
+    t, c, z, y, x = box.shape
+    return y, x, z, c, t
 
 
 def _is_int(entry: Any) -> bool:
+    if isinstance(entry, slice):
+        return False
     try:
         operator.index(entry)
     except TypeError:
@@ -164,6 +168,9 @@ def _distinct(selection: Selection, value: np.ndarray) -> Assignment:
     box, value = selection.box, selection.oriented(value)
     kept: list[tuple[int, ...]] = []
     for axis, indices in enumerate((box.t, box.c, box.z)):
+        if len(indices) == 1:
+            kept.append(indices)
+            continue
         last = {index: place for place, index in enumerate(indices)}
         if len(last) < len(indices) and value.shape[axis] > 1:
             value = np.take(value, list(last.values()), axis=axis)

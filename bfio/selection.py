@@ -45,6 +45,8 @@ class Selection:
 
     def oriented(self, array: np.ndarray) -> np.ndarray:
         """View of a (T, C, Z, Y, X) array in the direction in which the box runs."""
+        if not (self.flip_y or self.flip_x):
+            return array
         return array[..., :: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
 
 
@@ -172,6 +174,8 @@ def _forward(indices: Indices) -> tuple[range, bool]:
     if not indices:
         return range(0), False
     assert isinstance(indices, range)  # lists are refused on Y and X before
+    if indices.step == 1:
+        return indices, False
     backwards = indices.step < 0
     first, last = (indices[-1], indices[0]) if backwards else (indices[0], indices[-1])
     return range(first, last + 1, abs(indices.step) if len(indices) > 1 else 1), backwards and len(indices) > 1

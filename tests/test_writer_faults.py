@@ -179,6 +179,7 @@ def test_fork_with_an_open_writer(end, tmp_path):
     case = Case(levels=2, workers=2)
     path = tmp_path / "a.ome.tif"
     writer = case.writer(path)
+    writer.flush()  # it is begun: a child that is forked amid an import waits for ever, whatever it imports
     stop = threading.Event()
 
     def write_on():

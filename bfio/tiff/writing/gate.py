@@ -27,7 +27,8 @@ class Gate:
     def shared(self) -> Iterator[None]:
         """Enter beside others."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._alone)
+            while self._alone:
+                self._changed.wait()
             self.n_inside += 1
         try:
             yield

@@ -50,6 +50,7 @@ class TiffWriter:
 
     def __init__(self, store: TileStore, workers: Workers) -> None:
         self.store, self.recipe = store, store.recipe
+        self._grids = [self.recipe.tiles(level) for level in range(self.recipe.n_levels)]
         self.partials = PartialTiles(store.recipe, store.part.path.parent)
         store.forget = self.partials.forget
         self.snapshots: set[Key] = set()
@@ -97,9 +98,10 @@ class TiffWriter:
 
     def _planes(self, box: Box, c: Sequence[int]) -> np.ndarray:
         recipe = self.recipe
-        t_index, c_index, z_index = np.ix_(box.t, c, box.z)
-        planes: np.ndarray = (t_index * recipe.size_c + c_index) * recipe.size_z + z_index
-        return planes.astype(np.intp)
+        t_index = np.array(box.t, np.intp).reshape(-1, 1, 1)
+        c_index = np.array(c, np.intp).reshape(-1, 1)
+        planes: np.ndarray = (t_index * recipe.size_c + c_index) * recipe.size_z + np.array(box.z, np.intp)
+        return planes
 
     def _check_aligned(self, piece: Piece) -> None:
         """Where several processes write, nobody has the rest of a tile."""
@@ -116,7 +118,7 @@ class TiffWriter:
 
     def write_level(self, level: int, piece: Piece, *, defer: bool = False) -> None:
         """Write a piece of a level, and what follows from it in the lower ones."""
-        grid = self.recipe.tiles(level)
+        grid = self._grids[level]
         last = level + 1 == self.recipe.n_levels
         for part in split(piece, grid, PLAIN_PIECE if last else PYRAMID_PIECE):
             inner = inner_tiles(part.rect, grid)
@@ -165,12 +167,12 @@ class TiffWriter:
         self, level: int, piece: Piece, inner: Rect | None, samples: Sequence[int], *, wait: bool = False
     ) -> None:
         """Keep the parts of tiles that a piece has; write the tiles that they make whole, or let them wait."""
-        grid = self.recipe.tiles(level)
+        grid = self._grids[level]
         whole: list[Key] = []
         n = len(samples)
         try:
             for (t, c, z), plane in np.ndenumerate(piece.planes):
-                pixels = np.moveaxis(piece.block[t, c * n : (c + 1) * n, z], 0, -1)
+                pixels = piece.block[t, c * n : (c + 1) * n, z].transpose(1, 2, 0)
                 for tile, rect in border_tiles(piece.rect, inner, grid):
                     y0, y1, x0, x1 = rect
                     part = pixels[y0 - piece.y0 : y1 - piece.y0, x0 - piece.x0 : x1 - piece.x0]
@@ -206,7 +208,7 @@ class TiffWriter:
     def place_of(self, key: Key) -> tuple[int, int, int, int]:
         """First row and column of a tile in its level, and how many of its rows and columns lie in the image."""
         level, _, tile = key
-        grid = self.recipe.tiles(level)
+        grid = self._grids[level]
         row, col = divmod(tile, grid.tiles_across)
         top, left = row * grid.tile_rows, col * grid.tile_cols
         return top, left, min(grid.tile_rows, grid.size_y - top), min(grid.tile_cols, grid.size_x - left)

@@ -30,7 +30,7 @@ from bfio.backends.base import ReaderBackend
 from bfio.errors import BfioError, UsageError
 from bfio.selection import Box
 
-FEW = settings(max_examples=25, deadline=None, derandomize=True, database=None)
+FEW = settings(max_examples=15, deadline=None, derandomize=True, database=None)
 NUMBERS = ("u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8")
 
 

@@ -114,6 +114,7 @@ FILES = {
     "rgb-planar.ome.tif": made_of("rgb=3&sizeC=6&interleaved=false&sizeT=2"),
     "several.ids": made_of(f"pixelType=uint16&{FULL}"),
     "float.ics": made_of(f"pixelType=float&{FULL}&dimOrder=XYTZC"),
+    "grey.ics": made_of("pixelType=uint16"),
     "rgb.ics": made_of("rgb=3&sizeC=3&sizeZ=2"),
     "planes.jp2": made_of("pixelType=uint16"),
     "rgb.jp2": made_of("rgb=3&sizeC=3"),
@@ -141,6 +142,11 @@ FILES = {
 """Name of a file -> function of its path that makes it; the result is the path to open."""
 
 
+def is_written(name, version):
+    """Whether this version of Bio-Formats can make the file: it writes DICOM since 6.11."""
+    return not name.endswith(".dcm") or tuple(map(int, version.split(".")[:2])) >= (6, 11)
+
+
 class Reference:
     """Makes files when they are first asked for, each in a folder of its own, and keeps their pixels.
 
@@ -154,7 +160,7 @@ class Reference:
         """A file of the table."""
         if name not in self._paths:
             folder = self.folder / str(len(self._paths))
-            folder.mkdir()
+            folder.mkdir(exist_ok=True)
             self._paths[name] = FILES[name](folder / name)
         return self._paths[name]
 

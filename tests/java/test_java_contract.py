@@ -10,7 +10,7 @@ from bfio.limits import Limits
 FILES = (
     "noise-XYTZC.ome.tif", "noise-big.ome.tif", "noise-rgb.ome.tif", "noise-float.ics", "noise-one-row.ome.tif",
     "noise-one-pixel.ome.tif", "pyramid.ome.tif", "pyramid-rgb.ome.tif", "series.ome.tif", "rgb-planar.ome.tif",
-    "several.ids", "companion", "all.fake", "rgb.fake", "pyramid.fake",
+    "companion", "rgb.fake", "pyramid.fake",
 )  # fmt: skip
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import operator
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -320,9 +322,9 @@ class BioReader(ImageProperties):
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def __del__(self) -> None:
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         handle = self.__dict__.get("_handle")
-        if handle is not None and not handle.closed:
+        if handle is not None and not handle.closed and not is_finalizing():  # in the end modules are taken apart
             handle.close()
 
     def __getstate__(self) -> dict[str, Any]:

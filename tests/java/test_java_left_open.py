@@ -22,6 +22,7 @@ def test_closed():
 
 def test_left_open():
     kept.append(BioReader(os.environ["SAMPLE"], backend="bioformats"))
+    assert kept[-1][:].size  # Java opens the file for good when it reads pixels
 """
 
 
@@ -37,6 +38,7 @@ def test_the_watch_sees_readers_of_java(reference, tmp_path):
     )  # fmt: skip
     assert "3 passed, 1 error" in done.stdout, done.stdout + done.stderr
     assert "left open: files" in done.stdout and sample.name in done.stdout
+    assert done.stderr == ""
 
 
 def open_files():

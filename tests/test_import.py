@@ -22,7 +22,7 @@ LAYERS = (
     ("selection", "tiling", "byteio", "metadata", "options", "_kernels"),
     ("plan", "_parallel", "omexml", "result", "target"),
     ("pyramid",),
-    ("tiff", "bioformats"),
+    ("tiff", "bioformats", "omezarr"),
     ("backends",),
     ("handle", "properties", "preview", "tileiter", "_versions"),
     ("assign", "draft", "lossless", "progress", "settable"),

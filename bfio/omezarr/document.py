@@ -1,0 +1,177 @@
+"""The JSON documents of a Zarr store: read, bounded, and checked as far as all of them are alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bfio.errors import FormatError, LimitError, UnsupportedError
+from bfio.limits import Limits
+from bfio.omezarr.arraymeta import ArrayMeta, parse_array
+from bfio.omezarr.nodes import Nodes, child
+
+__all__ = ["Documents", "Group", "kind_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group: its key, Zarr's version, and the user attributes; `where` names their document in messages."""
+
+    key: str
+    zarr_format: int
+    attributes: Mapping[str, Any]
+    where: str
+
+
+class Documents:
+    """The documents of one store.
+
+    Parameters
+    ----------
+    nodes : Nodes
+    limits : Limits
+        A JSON document may have a quarter of ``xml_nbytes``, for it takes more memory than XML of its size.
+    """
+
+    def __init__(self, nodes: Nodes, limits: Limits) -> None:
+        self.nodes = nodes
+        self.limits = limits
+        self._max_nbytes = limits.xml_nbytes // 4
+        self._parsed: dict[bytes, ArrayMeta] = {}
+
+    def where(self, key: str) -> str:
+        """Name of a document for messages."""
+        return f"{self.nodes.name}/{key}" if key else self.nodes.name
+
+    def node(self, key: str, zarr_format: int = 3) -> Group | ArrayMeta | None:
+        """The group or array at a key; None where there is neither.
+
+        Parameters
+        ----------
+        key : str
+        zarr_format : int
+            Version to look for first: that of the parent.
+
+        Raises
+        ------
+        FormatError, UnsupportedError, LimitError
+        """
+        for version in (3, 2) if zarr_format == 3 else (2, 3):
+            found = self._v3(key) if version == 3 else self._v2(key)
+            if found is not None:
+                return found
+        return None
+
+    def attributes(self, key: str) -> Mapping[str, Any]:
+        """User attributes of an array, where it has any."""
+        document = self.json(child(key, "zarr.json"))
+        if document is None:
+            return self.json(child(key, ".zattrs")) or {}
+        return _attributes(document, self.where(child(key, "zarr.json")))
+
+    def json(self, key: str) -> dict[str, Any] | None:
+        """A document; None where it is not there."""
+        raw = self.raw(key)
+        return None if raw is None else self._loads(raw, key)
+
+    def raw(self, key: str) -> bytes | None:
+        """The bytes of a document; None where it is not there."""
+        nbytes = getattr(self.nodes, "nbytes", None)
+        self._check_size((nbytes(key) if nbytes else None) or 0, key)
+        try:
+            raw = self.nodes.get(key)
+        except IsADirectoryError:
+            raise FormatError(f"{self.where(key)} is a folder, not a document") from None
+        self._check_size(len(raw or b""), key)
+        return raw
+
+    def _check_size(self, nbytes: int, key: str) -> None:
+        if nbytes > self._max_nbytes:
+            raise LimitError(
+                f"{self.where(key)}: a document of {nbytes:,} bytes; a quarter of the limit xml_nbytes, which is "
+                f"{self._max_nbytes:,}, is allowed"
+            )
+
+    def _loads(self, raw: bytes, key: str) -> dict[str, Any]:
+        try:
+            document = json.loads(raw)
+        except RecursionError:
+            raise FormatError(f"{self.where(key)}: the JSON is nested too deeply") from None
+        except ValueError as error:  # of UnicodeDecodeError as well, and of numbers with thousands of digits
+            raise FormatError(f"{self.where(key)} is not JSON: {str(error)[:120]}") from None
+        if not isinstance(document, dict):
+            raise FormatError(f"{self.where(key)}: must hold a JSON object, but holds {kind_of(document)}")
+        return document
+
+    def _v3(self, key: str) -> Group | ArrayMeta | None:
+        name = child(key, "zarr.json")
+        raw = self.raw(name)
+        if raw is None:
+            return None
+        if raw in self._parsed:
+            return replace(self._parsed[raw], path=key)
+        document = self._loads(raw, name)
+        where = self.where(name)
+        _check_format(document, 3, where)
+        node_type = document.get("node_type")
+        if node_type == "array":
+            return self._array(document, key, raw)
+        if node_type != "group":
+            raise FormatError(f"{where}: node_type must be 'array' or 'group', but is {str(node_type)[:40]!r}")
+        return Group(key, 3, _attributes(document, where), where)
+
+    def _v2(self, key: str) -> Group | ArrayMeta | None:
+        name = child(key, ".zarray")
+        raw = self.raw(name)
+        if raw is not None:
+            if raw in self._parsed:
+                return replace(self._parsed[raw], path=key)
+            document = self._loads(raw, name)
+            _check_format(document, 2, self.where(name))
+            return self._array(document, key, raw)
+        group = self.json(child(key, ".zgroup"))
+        if group is not None:
+            _check_format(group, 2, self.where(child(key, ".zgroup")))
+        name = child(key, ".zattrs")
+        attributes = self.json(name)
+        if group is None and attributes is None:
+            return None
+        return Group(key, 2, attributes or {}, self.where(name))
+
+    def _array(self, document: dict[str, Any], key: str, raw: bytes) -> ArrayMeta:
+        where = self.where(child(key, "zarr.json" if document["zarr_format"] == 3 else ".zarray"))
+        try:
+            meta = parse_array(document, key)
+        except (FormatError, UnsupportedError, LimitError) as error:
+            raise type(error)(_located(error, where)) from None
+        if len(raw) < 1 << 16 and len(self._parsed) < 1 << 12:
+            self._parsed[raw] = meta  # the arrays of a plate are alike, most often to the byte
+        return meta
+
+
+def kind_of(value: object) -> str:
+    """What a JSON value is, in words."""
+    kinds: dict[type, str] = {
+        dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number",
+    }  # fmt: skip
+    return kinds.get(type(value), "null")
+
+
+def _located(error: Exception, where: str) -> str:
+    text = str(error)
+    return text if where in text else f"{where}: {text}"
+
+
+def _check_format(document: Mapping[str, Any], expected: int, where: str) -> None:
+    found = document.get("zarr_format")
+    if found != expected or isinstance(found, (bool, float)):
+        raise FormatError(f"{where}: zarr_format must be {expected}, but is {str(found)[:40]!r}")
+
+
+def _attributes(document: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    attributes = document.get("attributes") or {}
+    if not isinstance(attributes, dict):
+        raise FormatError(f"{where}: attributes must be an object, but is {kind_of(attributes)}")
+    return attributes

@@ -1,0 +1,194 @@
+"""Where the images of a store are: one, several, those of a plate, labels, or arrays of which nothing is told."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from bfio.errors import FormatError, LimitError
+from bfio.omezarr.arraymeta import ArrayMeta
+from bfio.omezarr.document import Documents, Group, kind_of
+from bfio.omezarr.images import multiscales_of, ome_attributes
+from bfio.omezarr.nodes import child, relative
+
+__all__ = ["Place", "places"]
+
+logger = logging.getLogger("bfio.omezarr")
+
+_MAX_DEPTH = 4
+_LAYOUT = "bioformats2raw.layout"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one image is.
+
+    Attributes
+    ----------
+    kind : str
+        ``"image"``, ``"label"``, ``"field"`` of a plate, ``"array"`` without metadata.
+    key : str
+        Of its group or array.
+    name : str or None
+        None where the image has a name of its own, or none.
+    zarr_format : int
+        Version to look for first.
+    number : int
+        Which of the group's multiscales.
+    image : int or None
+        Number of the Image in ``OME/METADATA.ome.xml``.
+    """
+
+    kind: str
+    key: str
+    name: str | None = None
+    zarr_format: int = 3
+    number: int = 0
+    image: int | None = None
+
+
+def places(documents: Documents) -> list[Place]:
+    """All images of a store, labels last.
+
+    Raises
+    ------
+    FormatError
+        There is none, or a document is broken.
+    UnsupportedError, LimitError
+    """
+    root = documents.node("")
+    name = documents.nodes.name
+    if root is None and not documents.nodes.names(""):
+        raise FormatError(f"{name}: there is no Zarr store; zarr.json, .zgroup and .zarray are all missing")
+    if isinstance(root, ArrayMeta):
+        return [Place("array", "", None, root.zarr_format)]
+    found = _bounded(documents, _of_group(documents, root) if root else _unlisted(documents, "", 3, 0))
+    if not found:
+        raise FormatError(f"{name}: the store has no image and no array")
+    return [*found, *_bounded(documents, _labels_of_all(documents, found))]
+
+
+def _bounded(documents: Documents, found: Iterator[Place]) -> list[Place]:
+    kept: list[Place] = []
+    for place in found:
+        if len(kept) >= documents.limits.ifd_count:
+            raise LimitError(f"{documents.nodes.name}: more images than the limit ifd_count, which is {len(kept):,}")
+        kept.append(place)
+    return kept
+
+
+def _of_group(documents: Documents, group: Group) -> Iterator[Place]:
+    """Images of the root group, by the first of its roles that is known."""
+    ome = ome_attributes(group)
+    version = group.zarr_format
+    if "plate" in ome:
+        yield from _plate(documents, group, ome["plate"])
+    elif "well" in ome:
+        yield from _well(documents, group, "")
+    elif "multiscales" in ome:
+        kind = "label" if "image-label" in ome else "image"
+        for number in range(len(multiscales_of(group))):
+            yield Place(kind, group.key, None, version, number, number)
+    elif _LAYOUT in ome or _LAYOUT in group.attributes:
+        yield from _several(documents, group)
+    elif "labels" in ome:
+        yield from _labels(documents, group, "")
+    else:
+        yield from _unlisted(documents, group.key, version, 0)
+
+
+def _several(documents: Documents, group: Group) -> Iterator[Place]:
+    """Layout of bioformats2raw: images in groups that ``OME`` lists, else in 0, 1, 2 and so on."""
+    listed = _listed_series(documents, group)
+    if listed is None:
+        listed = []
+        for number in count():
+            if number >= documents.limits.ifd_count or documents.node(str(number), group.zarr_format) is None:
+                break
+            listed.append(str(number))
+    for number, key in enumerate(listed):
+        yield Place("image", key, None, group.zarr_format, 0, number)
+
+
+def _listed_series(documents: Documents, group: Group) -> list[str] | None:
+    inner = documents.node("OME", group.zarr_format)
+    listed = ome_attributes(inner).get("series") if isinstance(inner, Group) else None
+    if not isinstance(inner, Group) or listed is None:
+        return None
+    if not isinstance(listed, list):
+        raise FormatError(f"{inner.where}: series must be a list of paths, but is {kind_of(listed)}")
+    return [relative(path, inner.where) for path in listed] or None
+
+
+def _plate(documents: Documents, group: Group, plate: Any) -> Iterator[Place]:
+    """Fields of all wells; the groups of the images themselves are not looked at."""
+    wells = plate.get("wells") if isinstance(plate, Mapping) else None
+    if not isinstance(wells, list):
+        raise FormatError(f"{group.where}: plate must be an object with a list of wells")
+    order = {key: number for number, key in enumerate(_listed_series(documents, group) or ())}
+    for well in wells:
+        if not isinstance(well, Mapping) or "path" not in well:
+            raise FormatError(f"{group.where}: an entry of wells must be an object with a path")
+        key = relative(well["path"], group.where)
+        node = documents.node(key, group.zarr_format)
+        if not isinstance(node, Group):
+            logger.warning("%s: the well %s is left out, for it is missing", documents.nodes.name, key[:80])
+            continue
+        for place in _well(documents, node, key):
+            yield Place(place.kind, place.key, place.key, place.zarr_format, 0, order.get(place.key))
+
+
+def _well(documents: Documents, group: Group, prefix: str) -> Iterator[Place]:
+    well = ome_attributes(group).get("well")
+    images = well.get("images") if isinstance(well, Mapping) else None
+    if not isinstance(images, list):
+        raise FormatError(f"{group.where}: well must be an object with a list of images")
+    for image in images:
+        if not isinstance(image, Mapping) or "path" not in image:
+            raise FormatError(f"{group.where}: an entry of images must be an object with a path")
+        name = relative(image["path"], group.where)
+        yield Place("field", child(prefix, name), name, group.zarr_format)
+
+
+def _labels_of_all(documents: Documents, found: list[Place]) -> Iterator[Place]:
+    for place in found:
+        if place.kind in ("image", "field") and place.number == 0:
+            key = child(place.key, "labels")
+            group = documents.node(key, place.zarr_format)
+            if isinstance(group, Group) and "labels" in ome_attributes(group):
+                yield from _labels(documents, group, key)
+
+
+def _labels(documents: Documents, group: Group, key: str) -> Iterator[Place]:
+    listed = ome_attributes(group)["labels"]
+    if not isinstance(listed, list):
+        raise FormatError(f"{group.where}: labels must be a list of paths, but is {kind_of(listed)}")
+    for path in listed:
+        name = child(key, relative(path, group.where))
+        yield Place("label", name, name, group.zarr_format)
+
+
+def _unlisted(documents: Documents, key: str, zarr_format: int, depth: int) -> Iterator[Place]:
+    """Images and arrays below a group that says nothing of them, by name."""
+    names = documents.nodes.names(key)
+    names = [str(number) for number in range(64)] if names is None else sorted(names, key=_natural)
+    for name in names:
+        if name.startswith(".") or name in ("zarr.json", "OME", "labels"):
+            continue
+        below = child(key, name)
+        node = documents.node(below, zarr_format)
+        if isinstance(node, ArrayMeta):
+            yield Place("array", below, below, node.zarr_format)
+        elif node is not None and "multiscales" in ome_attributes(node):
+            yield Place("image", below, below, node.zarr_format)
+        elif node is not None and depth < _MAX_DEPTH:
+            yield from _unlisted(documents, below, node.zarr_format, depth + 1)
+
+
+def _natural(name: str) -> tuple[Any, ...]:
+    """Sorts 10 behind 9."""
+    return tuple(int(part) if part.isdigit() and part.isascii() else part for part in re.split(r"(\d+)", name))

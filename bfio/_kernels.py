@@ -37,6 +37,7 @@ __all__ = [
     "build_info",
     "can_convert",
     "compress_bound",
+    "compress_into",
     "convert",
     "decode_tiles",
     "decompress",
@@ -117,6 +118,15 @@ def decompress(compression: int, data: bytes, nbytes: int) -> tuple[int, bytes]:
     """Status, and the ``nbytes`` bytes of a tile that :func:`has_decompressor`, without the GIL."""
     status, pixels = _decompress.decompress(compression, data, nbytes)
     return int(status), pixels
+
+
+def compress_into(
+    compression: int, level: int, src: bytes | memoryview | bytearray | np.ndarray, dst: bytearray | np.ndarray,
+    row_nbytes: int = 0,
+) -> tuple[int, int]:  # fmt: skip
+    """Status, and how many bytes were written into ``dst``, without the GIL; see ``_tilecodec/compress.pyx``."""
+    status, nbytes = _compress.compress_into(compression, level, src, dst, row_nbytes)
+    return int(status), int(nbytes)
 
 
 def compress_bound(compression: int, nbytes: int) -> int:

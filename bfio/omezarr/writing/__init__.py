@@ -1,0 +1,1 @@
+"""Chunks, shards and documents of Zarr arrays into a folder."""

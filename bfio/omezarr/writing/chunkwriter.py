@@ -1,0 +1,149 @@
+"""Chunks of an array into files of their own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bfio._parallel import Workers
+from bfio.errors import FormatError, TileDecodeError
+from bfio.omezarr.arraymeta import ArrayMeta
+from bfio.omezarr.writing.arenas import Arenas, n_jobs
+from bfio.omezarr.writing.chunkcodec import ChunkCodec
+from bfio.omezarr.writing.failures import Index, write_errors
+from bfio.omezarr.writing.files import Files, remove_leftovers, walk
+
+__all__ = ["ChunkFiles", "IndexParser", "checked_index", "read_error"]
+
+
+class ChunkFiles:
+    """The sink of an array without shards; see :class:`bfio.omezarr.writing.sinks.ChunkSink`."""
+
+    def __init__(self, folder: Path, meta: ArrayMeta, workers: Workers, *, durable: bool, resume: bool) -> None:
+        self.meta, self._root, self._workers = meta, folder / meta.path, workers
+        self._codec = ChunkCodec(meta)
+        self._files = Files(self._root, durable)
+        self._arenas = Arenas(self._codec.room, workers.n)
+        self._written = np.zeros(meta.grid, bool)
+        self._lock = threading.Lock()
+        self._unseen = resume  # what is on the disk was not looked for yet
+        if resume:
+            remove_leftovers(self._root)
+
+    def put(self, indices: Sequence[Index], chunks: Sequence[np.ndarray]) -> None:
+        """Encode and store whole chunks."""
+        jobs = list(zip((checked_index(self.meta, index) for index in indices), chunks, strict=True))
+        for _, chunk in jobs:
+            self._codec.check(chunk)
+        left, lock, stopped = iter(jobs), threading.Lock(), threading.Event()
+
+        def work() -> None:
+            arena = self._arenas.take()
+            try:
+                while not stopped.is_set():
+                    with lock:
+                        job = next(left, None)
+                    if job is None:
+                        return
+                    self._put(*job, arena)
+            finally:
+                self._arenas.give(arena)
+
+        self._workers.run(work, n_jobs(len(jobs), self._codec.nbytes), stopped.set)
+
+    def _put(self, index: Index, chunk: np.ndarray, arena: np.ndarray) -> None:
+        path = self._path(index)
+        with write_errors(self.meta, path, index):
+            if self._codec.is_fill(chunk):
+                self._files.remove(path)
+            else:
+                self._files.write(path, [self._codec.encode(chunk, arena)])
+        self._written[index] = True
+
+    def get(self, index: Index) -> np.ndarray | None:
+        """Pixels of a chunk; None: it was never written."""
+        index = checked_index(self.meta, index)
+        path = self._path(index)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return np.full(self.meta.chunk, self.meta.fill, self.meta.dtype) if self._written[index] else None
+        except OSError as error:
+            raise read_error(self.meta, path, index, error.strerror or str(error)) from error
+        try:
+            return self._codec.decode(data)
+        except FormatError as error:
+            raise read_error(self.meta, path, index, str(error)) from error
+
+    def mark(self, indices: Sequence[Index]) -> None:
+        """Count chunks as written, which a session knows to hold nothing but the fill value."""
+        for index in indices:
+            self._written[checked_index(self.meta, index)] = True
+
+    def written(self) -> np.ndarray:
+        """Copy of the map of the chunks that were written, or that are on the disk."""
+        with self._lock:
+            if self._unseen:
+                self._look()
+                self._unseen = False
+        return self._written.copy()
+
+    def _look(self) -> None:
+        """Learn which chunks are on the disk."""
+        index_of = IndexParser(self.meta, self.meta.grid)
+        for key, _ in walk(self._root):
+            index = index_of(key)
+            if index is not None:
+                self._written[index] = True
+
+    def flush(self) -> None:
+        """Bring the names of all files so far to the disk, if that is wanted."""
+        self._files.sync()
+
+    def finish(self) -> None:
+        """Nothing is left to do but that."""
+        self._files.sync()
+
+    def abandon(self) -> None:
+        """Whole chunks stay, for a session that resumes."""
+
+    def _path(self, index: Index) -> Path:
+        return self._root / self.meta.key(index)
+
+
+def checked_index(meta: ArrayMeta, index: Sequence[int]) -> Index:
+    """The index as plain integers; IndexError outside the array."""
+    plain = tuple(map(int, index))
+    grid = meta.grid
+    if len(plain) != len(grid) or not all(0 <= one < n for one, n in zip(plain, grid, strict=True)):
+        raise IndexError(f"array {meta.path!r} has no chunk {plain}: there are {grid}")
+    return plain
+
+
+class IndexParser:
+    """Inverse of :meth:`ArrayMeta.key`, for files of a grid of that size."""
+
+    def __init__(self, meta: ArrayMeta, sizes: tuple[int, ...]) -> None:
+        self._meta, self._sizes = meta, sizes
+
+    def __call__(self, key: str) -> Index | None:
+        meta = self._meta
+        if not self._sizes:
+            return () if key == meta.key(()) else None
+        if not key.startswith(meta.prefix):
+            return None
+        parts = key[len(meta.prefix) :].split(meta.separator)
+        if len(parts) != len(self._sizes) or not all(part.isascii() and part.isdigit() for part in parts):
+            return None
+        index = tuple(map(int, parts))
+        inside = all(one < size for one, size in zip(index, self._sizes, strict=True))
+        return index if inside and meta.key(index) == key else None
+
+
+def read_error(meta: ArrayMeta, path: Path, index: Index, reason: str, offset: int = 0) -> TileDecodeError:
+    """The error of a chunk that can not be read back."""
+    tile = int(np.ravel_multi_index(index, meta.grid)) if index else 0
+    return TileDecodeError(str(path), 0, tile, offset, f"chunk {index} of array {meta.path!r}: {reason}")

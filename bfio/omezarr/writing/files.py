@@ -1,0 +1,156 @@
+"""Whole files that appear under their names at once, the folders they stand in, and what killed writers left."""
+
+from __future__ import annotations
+
+import os
+import socket
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+from bfio._positional import pwrite
+
+__all__ = ["PARTIAL", "Files", "remove_leftovers", "sync_folder", "walk"]
+
+PARTIAL = ".partial"
+"""Ends the name of a file that is not whole yet; no reader takes it for a chunk."""
+BINARY = getattr(os, "O_BINARY", 0)
+
+
+class Files:
+    """Writes the files of one array.
+
+    Parameters
+    ----------
+    root : Path
+        The array's folder.
+    durable : bool
+        Whether a file is on the disk before it gets its name.
+    """
+
+    def __init__(self, root: Path, durable: bool) -> None:
+        self.root, self._durable = root, durable
+        self._known: set[Path] = set()
+        self._unsynced: set[Path] = set()
+        self._numbers = count()
+        self._host = zlib.crc32(socket.gethostname().encode()) & 0xFFFF
+
+    def partial(self, path: Path) -> Path:
+        """A name beside `path` that nobody else uses."""
+        return path.with_name(f"{path.name}.{self._host:04x}-{os.getpid()}-{next(self._numbers)}{PARTIAL}")
+
+    def make_folder(self, folder: Path) -> None:
+        """Make a folder, once."""
+        if folder in self._known:
+            return
+        missing = [one for one in (folder, *folder.parents) if not one.exists()] if self._durable else ()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._known.add(folder)
+        self._unsynced.update(one.parent for one in missing)
+
+    def write(self, path: Path, pieces: Sequence[bytes | memoryview]) -> None:
+        """A file under its name, whole or not at all."""
+        partial = self.partial(path)
+        try:
+            fd = self._create(partial)
+            try:
+                position = 0
+                for piece in pieces:
+                    pwrite(fd, piece, position)
+                    position += len(piece)
+                if self._durable:
+                    os.fsync(fd)
+            finally:
+                os.close(fd)
+            self.rename(partial, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(partial)
+            raise
+
+    def _create(self, path: Path) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY
+        self.make_folder(path.parent)
+        try:
+            return os.open(path, flags, 0o666)
+        except FileNotFoundError:  # somebody removed the folder
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(path, flags, 0o666)
+
+    def rename(self, src: Path, dst: Path) -> None:
+        """Give a whole file its name."""
+        os.replace(src, dst)
+        if self._durable:
+            self._unsynced.add(dst.parent)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file that may not be there."""
+        try:
+            os.unlink(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        if self._durable:
+            self._unsynced.add(path.parent)
+
+    def sync(self) -> None:
+        """What was named or removed so far is so on the disk, too."""
+        while self._unsynced:
+            sync_folder(self._unsynced.pop())
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, where the system can."""
+    try:
+        fd = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows opens no folders
+        return
+    try:
+        with suppress(OSError):
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def walk(root: Path) -> Iterator[tuple[str, str]]:
+    """Every file below a folder: its key, with ``/``, and its path."""
+    folders = [("", str(root))]
+    while folders:
+        prefix, folder = folders.pop()
+        try:
+            entries = os.scandir(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        with entries:
+            for entry in entries:
+                if entry.is_dir():
+                    folders.append((f"{prefix}{entry.name}/", entry.path))
+                else:
+                    yield prefix + entry.name, entry.path
+
+
+def remove_leftovers(root: Path) -> None:
+    """Remove the unfinished files of writers that were killed on this machine; those at work keep theirs."""
+    host = f"{zlib.crc32(socket.gethostname().encode()) & 0xFFFF:04x}"
+    for key, path in walk(root):
+        if not key.endswith(PARTIAL):
+            continue
+        where, _, rest = key[: -len(PARTIAL)].rpartition(".")[2].partition("-")
+        pid = rest.partition("-")[0]
+        if where == host and pid.isdigit() and not _is_alive(int(pid)):
+            with suppress(OSError):
+                os.unlink(path)
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process is there; where that can not be asked (Windows), it may be."""
+    if os.name == "nt" or pid == os.getpid():
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True

@@ -1,0 +1,96 @@
+"""Where the whole chunks of an array go: files of their own, or shards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from bfio._parallel import Workers
+from bfio.errors import UnsupportedError
+from bfio.omezarr.arraymeta import ArrayMeta
+from bfio.omezarr.writing.chunkwriter import ChunkFiles
+
+__all__ = ["ChunkSink", "open_sink"]
+
+Index = tuple[int, ...]
+
+
+class ChunkSink(Protocol):
+    """Stores whole chunks of one array. Any number of threads may call it at once.
+
+    The bytes of the files do not depend on the number of threads or on the order of the calls. Chunks of nothing but
+    the fill value are not stored, and count as written.
+    """
+
+    meta: ArrayMeta
+
+    def put(self, indices: Sequence[Index], chunks: Sequence[np.ndarray]) -> None:
+        """Encode and store whole chunks, in place of those of the same index.
+
+        Parameters
+        ----------
+        indices : sequence of tuple of int
+        chunks : sequence of ndarray
+            Of the array's dtype (native byte order) and whole chunk shape; at the borders of the array padded with
+            the fill value. Not changed; C order is fastest.
+
+        Raises
+        ------
+        TileWriteError
+            Names the first chunk that could not be stored; others may be stored or not, which :meth:`written` tells.
+        """
+
+    def get(self, index: Index) -> np.ndarray | None:
+        """A copy of the pixels of a chunk that was put or is on the disk; None: it was never written.
+
+        Raises
+        ------
+        TileDecodeError
+            It is there, and can not be read.
+        """
+
+    def mark(self, indices: Sequence[Index]) -> None:
+        """Count chunks as written that a former session stored as nothing but the fill value."""
+
+    def written(self) -> np.ndarray:
+        """Map (bool, one per chunk, of the grid's shape) of the chunks that were written; a copy."""
+
+    def flush(self) -> None:
+        """Make what was put so far survive a killed process (and, if durable, a crash of the machine)."""
+
+    def finish(self) -> None:
+        """Give all files their final names. Chunks may be put afterwards, then this must be called again."""
+
+    def abandon(self) -> None:
+        """Close all files; what was flushed stays for a session that resumes."""
+
+
+def open_sink(folder: Path, meta: ArrayMeta, workers: Workers, *, durable: bool, resume: bool) -> ChunkSink:
+    """The sink of one array.
+
+    Parameters
+    ----------
+    folder : Path
+        Root of the store; the array's chunks are below ``folder / meta.path``. Folders are made when needed.
+    meta : ArrayMeta
+    workers : Workers
+        Their threads encode.
+    durable : bool
+        Whether files are on the disk before they get their names.
+    resume : bool
+        Whether chunks that are on the disk count as written, and unfinished shards are taken over. Of several
+        processes that write to one array, only the first may say so.
+
+    Raises
+    ------
+    UnsupportedError
+        Only zarr-python knows the array's codecs.
+    BackendMissingError
+        Shards need a package that is not installed.
+    """
+    if meta.shard is not None:
+        raise UnsupportedError("shards can not be written yet")
+    return ChunkFiles(folder, meta, workers, durable=durable, resume=resume)

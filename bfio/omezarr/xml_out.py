@@ -1,0 +1,45 @@
+"""OME-XML of a Zarr store: it describes an image, and says nothing of where its planes are."""
+
+from __future__ import annotations
+
+import math
+from xml.etree import ElementTree
+
+from bfio.omexml.clean import clean_tree
+from bfio.omexml.embedded import mark_foreign
+from bfio.omexml.text import OME_NAMESPACE
+from bfio.omexml.tree import qualified
+
+__all__ = ["metadata_only"]
+
+_PLACES = frozenset(map(qualified, ("BinData", "TiffData", "MetadataOnly")))
+
+
+def metadata_only(xml: str) -> tuple[str, tuple[float, str] | None]:
+    """The document with ``MetadataOnly`` in every image; and the time between planes with its unit, if it tells one.
+
+    Raises
+    ------
+    FormatError
+        It is no OME-XML.
+    """
+    root = clean_tree(xml)
+    time = None
+    for pixels in root.iterfind(f"{qualified('Image')}/{qualified('Pixels')}"):
+        children = [child for child in pixels if child.tag not in _PLACES]
+        n_channels = sum(child.tag == qualified("Channel") for child in children)
+        children.insert(n_channels, ElementTree.Element(qualified("MetadataOnly")))
+        pixels[:] = children
+        time = time or _time(pixels)
+    ElementTree.register_namespace("", OME_NAMESPACE)
+    ElementTree.register_namespace("xsi", "http://www.w3.org/2001/XMLSchema-instance")
+    mark_foreign(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}', time
+
+
+def _time(pixels: ElementTree.Element) -> tuple[float, str] | None:
+    try:
+        value = float(pixels.get("TimeIncrement", ""))
+    except ValueError:
+        return None
+    return (value, pixels.get("TimeIncrementUnit", "s")) if 0 < value < math.inf else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "BackendMissingError",
     "BfioError",
+    "ChunkDecodeError",
     "FormatError",
     "LimitError",
     "ReadOnlyError",
@@ -69,6 +70,33 @@ class TileDecodeError(FormatError):
 
     def __str__(self) -> str:
         return f"{self.path}: plane {self.plane}, tile {self.tile} at offset {self.offset}: {self.reason}"
+
+
+class ChunkDecodeError(TileDecodeError):
+    """One chunk of a Zarr array could not be decoded.
+
+    Attributes
+    ----------
+    path : str
+        File of the chunk, or of its shard.
+    array : str
+        Path of the array in the store.
+    chunk : tuple of int
+        Index of the chunk.
+    tile : int
+        The same index as one number, in row-major order.
+    offset : int
+        Position of the encoded bytes in the file.
+    reason : str
+    """
+
+    def __init__(self, path: str, array: str, chunk: tuple[int, ...], tile: int, offset: int, reason: str) -> None:
+        super().__init__(path, 0, tile, offset, reason)
+        self.args = (path, array, chunk, tile, offset, reason)
+        self.array, self.chunk = array, chunk
+
+    def __str__(self) -> str:
+        return f"{self.path}: array {self.array!r}, chunk {self.chunk} at offset {self.offset}: {self.reason}"
 
 
 class TileWriteError(BfioError, OSError):

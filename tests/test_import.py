@@ -20,7 +20,7 @@ LAYERS = (
     ("errors", "enums", "axes", "limits", "units", "_locks", "_version"),
     ("_coverage", "_cpus", "_pool", "_positional"),
     ("selection", "tiling", "byteio", "metadata", "options", "_kernels"),
-    ("plan", "_parallel", "omexml", "result", "target"),
+    ("plan", "_parallel", "omexml", "result", "target", "tilecache"),
     ("pyramid",),
     ("tiff", "bioformats", "omezarr"),
     ("backends",),
@@ -71,7 +71,9 @@ def test_public_names():
 
 
 def test_the_version_of_the_jar_is_none_before_java_runs():
-    code = "import sys, bfio; from bfio import JAR_VERSION; print(JAR_VERSION, bfio.JAR_VERSION, 'jpype' in sys.modules)"
+    code = (
+        "import sys, bfio; from bfio import JAR_VERSION; print(JAR_VERSION, bfio.JAR_VERSION, 'jpype' in sys.modules)"
+    )
     assert run_python(code).stdout.split() == ["None", "None", "False"]
 
 

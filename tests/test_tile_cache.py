@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bfio.tiff import cache as cache_module
-from bfio.tiff.cache import TileCache
+from bfio import tilecache as cache_module
+from bfio.tilecache import TileCache
 
 SLOT = 64
 

@@ -15,10 +15,10 @@ from bfio.enums import Compression
 from bfio.errors import BfioError, TileDecodeError
 from bfio.limits import Limits
 from bfio.tiff.batch import Batch
-from bfio.tiff.cache import Lease, TileCache
 from bfio.tiff.layout import BYTE_CODECS, Route
 from bfio.tiff.pages import foreign_errors
 from bfio.tiff.readahead import Readahead, place_in_cache
+from bfio.tilecache import Lease, TileCache
 
 __all__ = ["TileReader"]
 

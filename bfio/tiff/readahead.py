@@ -8,7 +8,7 @@ import numpy as np
 
 from bfio.plan import NO_SLOT
 from bfio.tiff.batch import Batch
-from bfio.tiff.cache import Lease, TileCache
+from bfio.tilecache import Lease, TileCache
 
 __all__ = ["Readahead", "place_in_cache"]
 

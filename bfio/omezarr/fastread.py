@@ -1,0 +1,179 @@
+"""Read boxes of a Zarr array with the kernels: chunk files and shards, several threads, a cache of decoded chunks."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bfio._kernels import can_convert
+from bfio._parallel import Workers
+from bfio.errors import LimitError, UnsupportedError, UsageError
+from bfio.limits import Limits
+from bfio.omezarr.arraymeta import ArrayMeta, Route
+from bfio.omezarr.chunkread import ChunkReader
+from bfio.omezarr.plan import ReadPlan, Rescale, Run, plan_reads
+from bfio.omezarr.slots import CacheLease, Hand
+from bfio.selection import Box
+from bfio.tilecache import TileCache
+
+if TYPE_CHECKING:
+    from bfio.omezarr.nodes import Nodes
+
+__all__ = ["ArrayReader", "can_read"]
+
+RUN_NBYTES = 4 << 20
+"""Decoded bytes of chunks of one shard that a thread takes at once."""
+RAW_SHARE = 1 << 20
+CODED_SHARE = 64 << 10
+"""Decoded bytes that make another worker thread worth its start: uncompressed, compressed."""
+MAX_ITEMS = 1 << 32
+"""The kernels count the rows of a chunk with 32 bits."""
+MAX_RANK = 5
+
+
+def can_read(nodes: Nodes, meta: ArrayMeta) -> bool:
+    """Whether :class:`ArrayReader` takes an array; else zarr-python must."""
+    if meta.route is Route.FOREIGN or len(meta.shape) > MAX_RANK:
+        return False
+    return nodes.root is not None or meta.shard is None
+
+
+class ArrayReader:
+    """Reads one array; any number of threads may call it at once.
+
+    Parameters
+    ----------
+    nodes : Nodes
+        The store.
+    meta : ArrayMeta
+        An array that :func:`can_read` accepts.
+    workers : Workers
+    limits : Limits
+    cache_nbytes : int
+        Bound of the cache of decoded chunks; 0 turns it off.
+
+    Raises
+    ------
+    LimitError
+        A chunk is larger than ``limits.tile_nbytes``.
+    """
+
+    def __init__(self, nodes: Nodes, meta: ArrayMeta, workers: Workers, limits: Limits, cache_nbytes: int) -> None:
+        if not can_read(nodes, meta):
+            raise UnsupportedError(f"{nodes.name}: array {meta.path!r} needs zarr-python to be read")
+        nbytes = meta.chunk_nbytes
+        if nbytes > limits.tile_nbytes or nbytes // meta.dtype.itemsize >= MAX_ITEMS:
+            raise LimitError(
+                f"{nodes.name}: chunks of array {meta.path!r} have {nbytes} bytes; "
+                f"Limits.tile_nbytes is {limits.tile_nbytes}"
+            )
+        self._name = nodes.name
+        self._meta = meta
+        self._workers = workers
+        self._cache_nbytes = cache_nbytes
+        self._cache: TileCache | None = None
+        self._chunks = ChunkReader(nodes, meta)
+
+    def read(self, axes: str, box: Box, out: np.ndarray, rescale: Rescale) -> None:
+        """Fill `out` with the pixels of a box.
+
+        Parameters
+        ----------
+        axes : str
+            Letters of the array's axes, of ``"tczyx"``; an axis that is not among them has length 1.
+        box : Box
+            Within the array.
+        out : ndarray of shape (T, C, Z, Y, X)
+            Any strides, any numeric dtype; values saturate.
+        rescale : tuple of float or None
+
+        Raises
+        ------
+        ChunkDecodeError
+            A chunk is there, but is damaged or can not be read.
+        UsageError
+            The pixels can not become those of `out`.
+        """
+        if 0 in box.shape:
+            return
+        dtype = self._meta.dtype
+        if not can_convert(dtype, out.dtype) or (rescale is not None and out.dtype.kind in "cb"):
+            how = " by a scale" if rescale else ""
+            raise UsageError(f"{self._name}: pixels of dtype {dtype} can not be read as {out.dtype}{how}")
+        absent = False
+        for plan in plan_reads(self._meta, axes, box, out, rescale):
+            absent |= self._run_cached(plan)
+        if absent:
+            self._chunks.check_folder()
+
+    def close(self) -> None:
+        """Drop the cache and the indices of shards; twice is once."""
+        self._cache = None
+        self._chunks.close()
+
+    def _run_cached(self, plan: ReadPlan) -> bool:
+        """Do all of a plan; whether a chunk was not there. Large reads would only flush the cache."""
+        nbytes = self._meta.chunk_nbytes
+        if not self._chunks.coded or len(plan.chunks) * nbytes > self._cache_nbytes // 4:
+            return self._run(plan, None)
+        cache = self._cache
+        if cache is None:
+            cache = self._cache = TileCache(self._cache_nbytes, nbytes)
+        lease = CacheLease(cache)
+        good = False
+        try:
+            absent = self._run(plan, lease)
+            good = True
+        finally:
+            lease.release(good)
+        return absent
+
+    def _run(self, plan: ReadPlan, lease: CacheLease | None) -> bool:
+        runs = iter(self._runs(plan))
+        lock = threading.Lock()
+        stopped = threading.Event()
+        absent = threading.Event()
+
+        def work() -> None:
+            hand = Hand(self._meta.chunk_nbytes)
+            while not stopped.is_set():
+                with lock:
+                    run = next(runs, None)
+                if run is None:
+                    return
+                if self._chunks.read(run, lease, hand):
+                    absent.set()
+
+        self._workers.run(work, self._n_jobs(len(plan.chunks)), stopped.set)
+        return absent.is_set()
+
+    def _runs(self, plan: ReadPlan) -> list[Run]:
+        """Chunk by chunk; those of a shard by some MB, but so that each worker gets its part."""
+        n_chunks = len(plan.chunks)
+        if self._meta.shard is None:
+            return [Run(plan, number, number + 1) for number in range(n_chunks)]
+        numbers = _file_numbers(self._meta, plan.chunks)
+        plan = plan.sorted_by(numbers)
+        numbers.sort(kind="stable")
+        nbytes = self._meta.chunk_nbytes
+        most = max(1, min(RUN_NBYTES // nbytes, n_chunks // (4 * self._workers.n)))
+        borders = np.flatnonzero(np.diff(numbers)) + 1
+        runs = []
+        for first, stop in zip([0, *borders.tolist()], [*borders.tolist(), n_chunks], strict=True):
+            runs += [Run(plan, start, min(start + most, stop)) for start in range(first, stop, most)]
+        return runs
+
+    def _n_jobs(self, n_chunks: int) -> int:
+        """Threads that this many chunks are worth."""
+        share = CODED_SHARE if self._chunks.coded else RAW_SHARE
+        return max(1, min(n_chunks, n_chunks * self._meta.chunk_nbytes // share))
+
+
+def _file_numbers(meta: ArrayMeta, chunks: np.ndarray) -> np.ndarray:
+    """One number for the shard of each chunk, in row-major order."""
+    numbers = np.zeros(len(chunks), np.int64)
+    for axis, (n_chunks, per) in enumerate(zip(meta.grid, meta.per_shard, strict=True)):
+        numbers = numbers * -(-n_chunks // per) + chunks[:, axis] // per
+    return numbers

@@ -1,0 +1,227 @@
+"""What to read of a Zarr array, as data: chunks, and for each of them tasks of the kernels, one per plane.
+
+To the kernels a chunk is a tile: its last two axes are columns and rows, and the planes along the others lie below each
+other, as further rows. Nothing here touches a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import prod
+
+import numpy as np
+
+from bfio import _kernels
+from bfio.enums import Compression
+from bfio.errors import FormatError
+from bfio.omezarr.arraymeta import ArrayMeta
+from bfio.omezarr.chunkgrid import Cuts, Planes, cut, group_planes, progressions
+from bfio.plan import FORMAT, NO_SLOT, TASK
+from bfio.selection import Box
+
+__all__ = ["ReadPlan", "Rescale", "Run", "StoredAxes", "plan_reads"]
+
+Rescale = tuple[float, float] | None
+"""``(scale, offset)``: a value becomes ``value * scale + offset`` before it is converted."""
+
+TCZYX = "tczyx"
+MAX_TASKS = 1 << 18
+"""Tasks planned at once, so that plans stay small beside the pixels."""
+
+
+@dataclass(frozen=True)
+class StoredAxes:
+    """The five axes in the order in which they vary in the bytes of a chunk; what the array lacks comes first.
+
+    Parameters
+    ----------
+    letters : str
+        Of ``"tczyx"``.
+    chunk, shape : tuple of int
+        Lengths along them.
+    source : tuple of int
+        Place of the array's axes among them.
+    """
+
+    letters: str
+    chunk: tuple[int, ...]
+    shape: tuple[int, ...]
+    source: tuple[int, ...]
+
+    @classmethod
+    def of(cls, meta: ArrayMeta, axes: str) -> StoredAxes:
+        """Lay out an array whose axes have these letters."""
+        if len(axes) != len(meta.shape) or len(set(axes)) != len(axes) or not set(axes) <= set(TCZYX):
+            raise FormatError(f"array {meta.path!r}: {axes!r} are no axes for {len(meta.shape)} dimensions")
+        order = meta.order or tuple(range(len(axes)))
+        missing = [letter for letter in TCZYX if letter not in axes]
+        n_missing = len(missing)
+        return cls(
+            "".join([*missing, *(axes[axis] for axis in order)]),
+            (1,) * n_missing + tuple(meta.chunk[axis] for axis in order),
+            (1,) * n_missing + tuple(meta.shape[axis] for axis in order),
+            tuple(n_missing + order.index(axis) for axis in range(len(axes))),
+        )
+
+
+@dataclass(frozen=True)
+class ReadPlan:
+    """Chunks, and what is cut from them into ``out``.
+
+    Parameters
+    ----------
+    chunks : ndarray (n_chunks, n_axes)
+        Indices of chunks along the axes of the array.
+    bounds : ndarray (n_chunks + 1,)
+        Tasks ``bounds[i]:bounds[i + 1]`` cut chunk i.
+    tasks : ndarray of TASK
+        Without offsets, byte counts and slots.
+    whole : ndarray of bool
+        Whether all of a chunk's pixels are asked for.
+    out : ndarray of five axes
+        The output, its last two axes those of the chunks.
+    form : ndarray of one FORMAT
+        For chunks that the kernels decompress.
+    """
+
+    meta: ArrayMeta
+    chunks: np.ndarray
+    bounds: np.ndarray
+    tasks: np.ndarray
+    whole: np.ndarray
+    out: np.ndarray
+    form: np.ndarray
+
+    def sorted_by(self, keys: np.ndarray) -> ReadPlan:
+        """The same chunks in the order of `keys`, one for each; equal ones stay as they are."""
+        if np.all(keys[1:] >= keys[:-1]):
+            return self
+        order = np.argsort(keys, kind="stable")
+        counts = np.diff(self.bounds)[order]
+        bounds = np.concatenate([[0], np.cumsum(counts)])
+        moved = np.arange(bounds[-1]) + np.repeat(self.bounds[order] - bounds[:-1], counts)
+        return replace(self, chunks=self.chunks[order], bounds=bounds, tasks=self.tasks[moved], whole=self.whole[order])
+
+    @cached_property
+    def plain_form(self) -> np.ndarray:
+        """For chunks that are decompressed before."""
+        form = self.form.copy()
+        form["compression"] = Compression.NONE
+        return form
+
+
+@dataclass(frozen=True)
+class Run:
+    """Chunks ``first:stop`` of a plan, all of one file."""
+
+    plan: ReadPlan
+    first: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.first
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Number of tasks of each chunk."""
+        return np.diff(self.plan.bounds[self.first : self.stop + 1])
+
+    @cached_property
+    def tasks(self) -> np.ndarray:
+        """Tasks of these chunks, as a view."""
+        return self.plan.tasks[self.plan.bounds[self.first] : self.plan.bounds[self.stop]]
+
+    @property
+    def chunks(self) -> np.ndarray:
+        """Indices of these chunks."""
+        return self.plan.chunks[self.first : self.stop]
+
+    @property
+    def whole(self) -> np.ndarray:
+        """Whether all of a chunk's pixels are asked for."""
+        return self.plan.whole[self.first : self.stop]
+
+
+def plan_reads(meta: ArrayMeta, axes: str, box: Box, out: np.ndarray, rescale: Rescale) -> Iterator[ReadPlan]:
+    """Plans that together fill `out`, shape ``box.shape`` (T, C, Z, Y, X), with the pixels of a box."""
+    stored = StoredAxes.of(meta, axes)
+    selected: dict[str, Sequence[int]] = {"t": box.t, "c": box.c, "z": box.z, "y": box.y, "x": box.x}
+    view = out.transpose([TCZYX.index(letter) for letter in stored.letters])
+    plane_axes = [selected[letter] for letter in stored.letters[:3]]
+    planes = group_planes(plane_axes, stored.chunk[:3], view.strides[:3])
+    row_axis, col_axis = (selected[letter] for letter in stored.letters[3:])
+    for row_place, rows in progressions(row_axis):
+        for col_place, cols in progressions(col_axis):
+            part = view[..., row_place : row_place + len(rows), col_place : col_place + len(cols)]
+            form = _form(meta, stored, rows, cols, out.dtype, rescale)
+            down, across = cut(rows, stored.chunk[3]), cut(cols, stored.chunk[4])
+            for some, few in _batches(planes, down, across):
+                yield _plan(meta, stored, some, few, across, part, form)
+
+
+def _batches(planes: Planes, down: Cuts, across: Cuts) -> Iterator[tuple[Planes, Cuts]]:
+    """Split what would become too many tasks: by groups of planes, and within a group by rows of chunks."""
+    n_groups = len(planes.chunk)
+    rest = len(across) * int(np.diff(planes.bounds).max())
+    n_down = min(len(down), max(1, MAX_TASKS // rest))
+    n_few = max(1, MAX_TASKS // (rest * n_down))
+    for group in range(0, n_groups, n_few):
+        for row in range(0, len(down), n_down):
+            yield planes[group : min(group + n_few, n_groups)], down[row : row + n_down]
+
+
+def _plan(
+    meta: ArrayMeta, stored: StoredAxes, planes: Planes, down: Cuts, across: Cuts, out: np.ndarray, form: np.ndarray
+) -> ReadPlan:
+    """One task per chunk and plane, chunk by chunk."""
+    shape = (len(planes.chunk), len(down), len(across))
+    group, row, col = (index.ravel() for index in np.indices(shape))
+    n_planes = np.diff(planes.bounds)[group]
+    bounds = np.concatenate([[0], np.cumsum(n_planes)])
+    plane = np.arange(bounds[-1]) + np.repeat(planes.bounds[group] - bounds[:-1], n_planes)
+    tasks = np.zeros(len(plane), TASK)
+    tasks["tile_rows"] = prod(stored.chunk[:4])
+    tasks["slot"] = NO_SLOT
+    tasks["y0"] = planes.inside[plane] * stored.chunk[3] + np.repeat(down.first[row], n_planes)
+    tasks["plane_dst"] = planes.place[plane]
+    for name, values in (
+        ("x0", across.first[col]),
+        ("rows", down.count[row]),
+        ("n_cols", across.count[col]),
+        ("y_dst", down.place[row]),
+        ("x_dst", across.place[col]),
+    ):
+        tasks[name] = np.repeat(values, n_planes)
+    chunks = np.column_stack([planes.chunk[group], down.chunk[row], across.chunk[col]])
+    pixels = n_planes * down.count[row] * across.count[col]
+    room = np.minimum(stored.chunk, np.array(stored.shape) - chunks * stored.chunk)
+    return ReadPlan(meta, chunks[:, stored.source], bounds, tasks, pixels >= room.prod(axis=1), out, form)
+
+
+def _form(
+    meta: ArrayMeta, stored: StoredAxes, rows: range, cols: range, out_dtype: np.dtype, rescale: Rescale
+) -> np.ndarray:
+    form = np.zeros(1, FORMAT)
+    form["cols"], form["samples"], form["n_samples"], form["predictor"] = stored.chunk[4], 1, 1, 1
+    form["y_step"] = rows.step if len(rows) > 1 else 1
+    form["x_step"] = cols.step if len(cols) > 1 else 1
+    form["compression"] = meta.chain.compression or Compression.NONE
+    form["item_size"] = meta.dtype.itemsize
+    form["swap_size"] = _swap_size(meta)
+    form["src_kind"], form["dst_kind"] = _kernels.kinds(meta.dtype, out_dtype)
+    if rescale is not None:
+        form["rescale"], form["scale"], form["offset"] = 1, *rescale
+    fill = np.zeros(1, out_dtype)
+    _kernels.convert(np.full(1, meta.fill, meta.dtype), fill, rescale)
+    form["fill"][0, : fill.nbytes] = fill.view(np.uint8)
+    return form
+
+
+def _swap_size(meta: ArrayMeta) -> int:
+    """Bytes whose order is turned round: those of one real number."""
+    swapped = meta.big_endian != (np.dtype(np.int16).newbyteorder("=").str[0] == ">")
+    if not swapped or meta.dtype.itemsize == 1:
+        return 0
+    return meta.dtype.itemsize // (2 if meta.dtype.kind == "c" else 1)

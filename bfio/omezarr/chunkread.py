@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +41,8 @@ class ChunkReader:
         self._nodes = nodes
         self._meta = meta
         self._folder = None if nodes.root is None else os.path.join(nodes.root, meta.path)
+        self._per_shard = np.array(meta.per_shard, np.int64)
+        self._inner_steps = np.array([prod(meta.per_shard[axis + 1 :]) for axis in range(len(meta.shape))], np.int64)
         self._indices = IndexCache(INDEX_NBYTES)
         self._unpack = decoder_of(meta.chain) if meta.route is Route.BYTES else None
         self.coded = bool(meta.chain.names)
@@ -102,8 +105,7 @@ class ChunkReader:
             table = self._indices.get((path, file.identity), lambda: self._load_index(file))
         except (FormatError, OSError) as error:
             raise self._error(run, 0, path, str(error)) from error
-        inner = tuple((run.chunks % self._meta.per_shard).T)
-        entries = table[np.ravel_multi_index(inner, self._meta.per_shard)]
+        entries = table[(run.chunks % self._per_shard) @ self._inner_steps]
         absent = (entries == ABSENT).all(axis=1)
         for number in np.flatnonzero(~absent).tolist():
             offset, nbytes = entries[number].tolist()
@@ -114,7 +116,7 @@ class ChunkReader:
         return entries[:, 0], entries[:, 1]
 
     def _load_index(self, file: ChunkFile) -> np.ndarray:
-        n_chunks = int(np.prod(self._meta.per_shard, dtype=np.int64))
+        n_chunks = prod(self._meta.per_shard)
         size = index_nbytes(n_chunks, self._meta.index_crc)
         if size > file.size:
             raise FormatError(f"the shard has {file.size} bytes, fewer than its index ({size})")

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from bfio import _kernels
 from bfio._coverage import Coverage, Rect
+from bfio._spill import Spill
 from bfio.tiff.writing.recipe import Recipe
 from bfio.tiff.writing.tables import Key
 
@@ -81,7 +79,7 @@ class PartialTiles:
         self._free = list(range(n_slots - 1, -1, -1))
         self._tiles: OrderedDict[Key, PartialTile] = OrderedDict()  # the one added to last is the last
         self._changed = threading.Condition()
-        self._spill = _Spill(folder, recipe.tile_nbytes)
+        self._spill = Spill(folder, recipe.tile_nbytes)
 
     @property
     def slab(self) -> np.ndarray:
@@ -219,48 +217,3 @@ class PartialTiles:
             self._spill.read(tile.spilled, self.slab[tile.slot])
             tile.spilled = -1
         return True
-
-
-class _Spill:
-    """Pixels of tiles in a temporary file that has no name."""
-
-    def __init__(self, folder: Path, nbytes: int) -> None:
-        self._folder, self._nbytes = folder, nbytes
-        self._file: IO[bytes] | None = None
-        self._free: list[int] = []
-        self._n_slots = 0
-
-    def write(self, pixels: np.ndarray) -> int:
-        """Slot in the file that now holds the pixels."""
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(dir=self._folder, prefix=".bfio-", buffering=0)  # noqa: SIM115 - kept open
-        if not self._free:
-            self._free.append(self._n_slots)
-            self._n_slots += 1
-        slot = self._free.pop()
-        self._file.seek(slot * self._nbytes)
-        left = memoryview(pixels.reshape(-1).view(np.uint8))
-        while left:
-            left = left[self._file.write(left) :]
-        return slot
-
-    def read(self, slot: int, out: np.ndarray) -> None:
-        """Fetch the pixels of a slot, which is free then."""
-        assert self._file is not None
-        self._file.seek(slot * self._nbytes)
-        left = memoryview(out.reshape(-1).view(np.uint8))
-        while left:
-            n = self._file.readinto(left)  # type: ignore[attr-defined]
-            if not n:
-                raise OSError(f"the temporary file in {os.fspath(self._folder)} lost bytes")
-            left = left[n:]
-        self.release(slot)
-
-    def release(self, slot: int) -> None:
-        """Nobody needs the slot any more."""
-        self._free.append(slot)
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None

@@ -16,7 +16,7 @@ from bfio.tiff.writing.checkpoint import boot_mark, make_checkpoint, restore, ta
 from bfio.tiff.writing.extents import Extents
 from bfio.tiff.writing.finish import finish
 from bfio.tiff.writing.front import Front, build_front
-from bfio.tiff.writing.gate import Gate
+from bfio._gate import Gate
 from bfio.tiff.writing.missing import Region, missing_regions
 from bfio.tiff.writing.partfile import PartFile
 from bfio.tiff.writing.recipe import Recipe

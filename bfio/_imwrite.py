@@ -31,7 +31,7 @@ def imwrite(
     physical_size_y: Any = None,
     physical_size_z: Any = None,
     metadata: OME | str | None = None,
-    compression: str | None = "deflate",
+    compression: str | None = "default",
     compression_level: int | None = None,
     predictor: str | bool | int | None = None,
     tile_size: int | tuple[int, int] = 1024,
@@ -41,7 +41,10 @@ def imwrite(
     max_workers: int | None = None,
     backend: str | None = None,
     durable: bool = True,
-    overwrite: bool = True,
+    chunks: int | Sequence[int] | None = None,
+    shards: int | Sequence[int] | None = None,
+    zarr_version: int | str | None = None,
+    overwrite: bool | None = None,
     progress: Any = None,
 ) -> None:
     """Write an array as an image; :func:`imread` gives it back.
@@ -49,7 +52,7 @@ def imwrite(
     Parameters
     ----------
     path : str or path
-        ``.ome.tif``, ``.ome.tiff`` or any other name of a TIFF file.
+        ``.ome.tif``, ``.ome.tiff`` or any other name of a TIFF file, or ``.ome.zarr``.
     array : array
     axes : str, optional
         Which axis is which: letters of TCZYX, and S for the samples of a pixel (RGB), in the order of the array. By
@@ -63,7 +66,7 @@ def imwrite(
         To begin with; the sizes are those of the array.
     compression, compression_level, predictor, tile_size, levels, downsample, bigtiff : optional
         As in :class:`BioWriter`.
-    max_workers, backend, durable, overwrite, progress : optional
+    chunks, shards, zarr_version, max_workers, backend, durable, overwrite, progress : optional
         As in :class:`BioWriter`.
     """
     pixels = as_pixels(array)
@@ -74,7 +77,7 @@ def imwrite(
         path, max_workers, backend, metadata,
         compression=compression, compression_level=compression_level, predictor=predictor, tile_size=tile_size,
         levels=levels, downsample=downsample, bigtiff=bigtiff, durable=durable, overwrite=overwrite,
-        progress=progress,
+        chunks=chunks, shards=shards, zarr_version=zarr_version, progress=progress,
     )  # fmt: skip
     with writer:
         writer.shape = (y, x, z, c * samples, t)

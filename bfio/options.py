@@ -91,6 +91,16 @@ class WriteOptions:
         Go on with the file that an earlier writer left.
     durable : bool
         Whether closing waits until the file is on the disk.
+    overwrite : bool or None
+        Whether what has the name may be replaced; None: files, but no Zarr stores.
+    append : bool
+        Write into the Zarr store that has the name.
+    chunks, shards : tuple of int or None
+        Of Zarr, along the last of T, C, Z, Y, X; None: planes of ``tile_size``, and no shards.
+    zarr_version : str or None
+        Of OME-Zarr, ``"0.4"`` or ``"0.5"``; None where bfio is to choose.
+    any_compression : bool
+        Whether nobody asked for `compression`, so that a format may have another default.
     """
 
     compression: Compression = Compression.ADOBE_DEFLATE
@@ -103,11 +113,17 @@ class WriteOptions:
     max_workers: int = 1
     resume: bool = False
     durable: bool = True
+    overwrite: bool | None = None
+    append: bool = False
+    chunks: tuple[int, ...] | None = None
+    shards: tuple[int, ...] | None = None
+    zarr_version: str | None = None
+    any_compression: bool = False
 
 
 def parse_options(
     *,
-    compression: Any = "deflate",
+    compression: Any = "default",
     compression_level: Any = None,
     predictor: Any = None,
     tile_size: Any = 1024,
@@ -117,13 +133,18 @@ def parse_options(
     max_workers: Any = None,
     resume: Any = False,
     durable: Any = True,
+    overwrite: Any = None,
+    append: Any = False,
+    chunks: Any = None,
+    shards: Any = None,
+    zarr_version: Any = None,
 ) -> WriteOptions:
     """Options from the arguments of a writer.
 
     Parameters
     ----------
     compression : str, int or None
-        ``"deflate"``, ``"zstd"``, ``"lzw"``, ``"packbits"``, ``"none"`` (or None), ``"jpeg"``, ``"jpeg2000"``,
+        ``"default"`` (deflate for TIFF, zstd for Zarr), ``"deflate"``, ``"zstd"``, ``"lzw"``, ``"packbits"``, ``"none"`` (or None), ``"jpeg"``, ``"jpeg2000"``,
         ``"webp"``, other names of these in any case, or the number that TIFF has for it.
     compression_level : int, optional
     predictor : str, int or bool, optional
@@ -136,14 +157,20 @@ def parse_options(
         ``"mean"``, ``"nearest"``, ``"mode"`` or ``"max"``.
     max_workers : int, optional
         By default the CPUs that this process may use.
-    resume, durable : bool
+    resume, durable, append : bool
+    overwrite : bool, optional
+    chunks, shards : int or sequence of int, optional
+        Along Y and X if one number, else along the last of T, C, Z, Y, X.
+    zarr_version : int or str, optional
+        2 or ``"0.4"``, 3 or ``"0.5"``.
 
     Raises
     ------
     UsageError
         The message lists what is allowed.
     """
-    codec = _compression(compression)
+    is_any = isinstance(compression, str) and _plain(compression) == "default"
+    codec = Compression.ADOBE_DEFLATE if is_any else _compression(compression)
     return WriteOptions(
         compression=codec,
         compression_level=_compression_level(compression_level, codec),
@@ -155,6 +182,12 @@ def parse_options(
         max_workers=available_cpus() if max_workers is None else max(1, _int("max_workers", max_workers)),
         resume=_flag("resume", resume),
         durable=_flag("durable", durable),
+        overwrite=None if overwrite is None else _flag("overwrite", overwrite),
+        append=_flag("append", append),
+        chunks=_sizes("chunks", chunks),
+        shards=_sizes("shards", shards),
+        zarr_version=_zarr_version(zarr_version),
+        any_compression=is_any,
     )
 
 
@@ -207,6 +240,27 @@ def _tile_size(value: Any) -> tuple[int, int]:
             near = min(max(-(-length // 16) * 16, _LEAST_TILE), _MOST_TILE)
             raise UsageError(f"tile_size={value!r}: TIFF needs multiples of 16 up to {_MOST_TILE}, such as {near}")
     return rows, cols
+
+
+def _sizes(argument: str, value: Any) -> tuple[int, ...] | None:
+    """Lengths along the last of five axes, Y and X at least."""
+    if value is None:
+        return None
+    lengths = tuple(value) if isinstance(value, (tuple, list, np.ndarray)) else (value, value)
+    if not 2 <= len(lengths) <= 5:
+        raise UsageError(f"{argument}={value!r} must be an int, or two to five for the last of the axes T, C, Z, Y, X")
+    sizes = tuple(_int(argument, length) for length in lengths)
+    if min(sizes) < 1:
+        raise UsageError(f"{argument}={value!r}: lengths are 1 or more")
+    return sizes
+
+
+def _zarr_version(value: Any) -> str | None:
+    """Version of OME-Zarr, from its name or from the version of Zarr itself."""
+    versions = {None: None, 2: "0.4", 3: "0.5", "2": "0.4", "3": "0.5", "0.4": "0.4", "0.5": "0.5"}
+    if isinstance(value, (bool, float)) or not isinstance(value, (int, str, type(None))) or value not in versions:
+        raise UsageError(f"zarr_version={value!r} is unknown; use 2 (OME-Zarr 0.4) or 3 (OME-Zarr 0.5)")
+    return versions[value]
 
 
 def _levels(value: Any) -> int:

@@ -10,16 +10,26 @@ from typing import Any
 from bfio.byteio import is_url
 from bfio.errors import UnsupportedError, UsageError
 
-__all__ = ["part_path", "target_path"]
+__all__ = ["is_zarr_name", "is_zarr_store", "part_path", "target_path"]
+
+_ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")
 
 
-def target_path(file_path: Any, *, overwrite: bool = True) -> Path:
-    """Absolute path of a file that can be written.
+def target_path(file_path: Any, *, overwrite: bool | None = None, enter: bool = False) -> Path:
+    """Absolute path of a file, or of a folder with the name of a Zarr store, that can be written.
+
+    Parameters
+    ----------
+    file_path : str or path
+    overwrite : bool, optional
+        Whether what has the name may be replaced; None: files, but no Zarr stores.
+    enter : bool
+        Whether it is written into a Zarr store that has the name.
 
     Raises
     ------
     UsageError, UnsupportedError
-        It is no path, a folder, or a URL.
+        It is no path, a URL, or a folder that is no Zarr store.
     FileNotFoundError, PermissionError
         Its folder is not there, or can not be written to.
     FileExistsError
@@ -30,9 +40,11 @@ def target_path(file_path: Any, *, overwrite: bool = True) -> Path:
     if not isinstance(file_path, (str, os.PathLike)):
         raise UsageError(f"file_path must be a path, not a {type(file_path).__name__}")
     path = Path(file_path).expanduser().resolve()
-    if path.is_dir():
+    if is_zarr_name(path):
+        _check_store(path, overwrite=bool(overwrite), enter=enter)
+    elif path.is_dir():
         raise UsageError(f"{path} is a folder; give the name of a file in it")
-    if path.exists() and not overwrite:
+    elif path.exists() and overwrite is False:
         raise FileExistsError(errno.EEXIST, "the file exists; remove it or use overwrite=True", str(path))
     folder = path.parent
     if not folder.exists():
@@ -42,6 +54,30 @@ def target_path(file_path: Any, *, overwrite: bool = True) -> Path:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, f"the folder {folder} can not be written to", str(path))
     return path
+
+
+def is_zarr_name(path: Path) -> bool:
+    """Whether a path has the name of a Zarr store, in any case."""
+    return path.suffix.lower() == ".zarr"
+
+
+def is_zarr_store(path: Path) -> bool:
+    """Whether a folder is a Zarr store."""
+    return any(os.path.isfile(path / name) for name in _ZARR_FILES)
+
+
+def _check_store(path: Path, *, overwrite: bool, enter: bool) -> None:
+    """Refuse to replace what nobody asked to replace, and ever a folder that is no Zarr store."""
+    if not os.path.lexists(path):
+        return
+    if path.is_dir() and not is_zarr_store(path):
+        raise UsageError(f"{path} is a folder, but not a Zarr store, so it stays as it is; choose another name")
+    if enter and path.is_dir():
+        return
+    if not overwrite:
+        raise FileExistsError(
+            errno.EEXIST, "it exists; use overwrite=True to replace it, or append=True to write into it", str(path)
+        )
 
 
 def part_path(path: Path) -> Path:

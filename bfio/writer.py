@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from bfio.assign import Assignment, as_pixels, assign_bounds, assign_key, whole_sizes
-from bfio.backends.registry import attach_writer, create_writer, resume_writer, writer_name
+from bfio.backends.registry import append_writer, attach_writer, create_writer, resume_writer, writer_name
 from bfio.described import DescribedImage
 from bfio.draft import Draft
 from bfio.errors import UsageError
@@ -22,6 +22,7 @@ from bfio.target import part_path, target_path
 from bfio.tiling import Grid
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ome_types import OME
@@ -45,24 +46,25 @@ class BioWriter(DescribedImage):
     Parameters
     ----------
     file_path : str or path
-        ``.ome.tif``, ``.ome.tiff`` or any other name of a TIFF file. Until :meth:`close` it is ``<name>.part``; a file
-        that has the name already stays until then.
+        ``.ome.tif``, ``.ome.tiff`` or any other name of a TIFF file, or ``.ome.zarr``. Until :meth:`close` it is
+        ``<name>.part``; what has the name already stays until then.
     max_workers : int, optional
         Threads that encode. By default the CPUs that this process may use.
     backend : str, optional
-        ``"python"`` (TIFF) or ``"bioformats"`` (its own formats, such as ``.ome.xml``, ``.ics`` and ``.png``). By
+        ``"python"`` (TIFF), ``"zarr"`` or ``"bioformats"`` (its own formats, such as ``.ome.xml``, ``.ics`` and ``.png``). By
         default the name decides.
     metadata : ome_types.OME or str, optional
         Metadata to begin with, as of ``reader.metadata``, or OME-XML. Never changed.
     image : numpy.ndarray, optional
         Y, X, Z, C, T (or fewer): sets sizes and dtype, and is written at once.
     compression : str or None
-        ``"deflate"``, ``"zstd"``, ``"lzw"``, ``"packbits"``, ``"none"``, ``"jpeg"``, ``"jpeg2000"`` or ``"webp"``.
+        ``"deflate"`` (the default of TIFF), ``"zstd"`` (that of Zarr), ``"lzw"``, ``"packbits"``, ``"none"``,
+        ``"jpeg"``, ``"jpeg2000"`` or ``"webp"``. Zarr has deflate, zstd and none.
     compression_level : int, optional
     predictor : str, bool or int, optional
         ``"none"``, ``"horizontal"`` or ``"float"``; by default bfio chooses.
     tile_size : int or (int, int)
-        Rows and columns of tiles.
+        Rows and columns of tiles, or of the chunks of Zarr.
     levels : int or "auto"
         Resolutions, the full one counted.
     downsample : str
@@ -74,8 +76,20 @@ class BioWriter(DescribedImage):
     durable : bool
         Whether :meth:`close` waits until the file is on the disk, before it gets its name. Without, a power failure in
         the following seconds can leave a file that looks whole and is not; programs that end or crash do no harm.
-    overwrite : bool
-        Whether a file of this name may be replaced.
+    overwrite : bool, optional
+        Whether what has the name may be replaced. By default files are, and Zarr stores are not. A folder that is no
+        Zarr store is never touched.
+    append : bool
+        Write into the Zarr store of this name, where there is one: its sizes hold, and its pixels stay until others
+        are written over them.
+    chunks : int or sequence of int, optional
+        What Zarr encodes as a whole: rows and columns, or lengths along the last of T, C, Z, Y, X; else planes of
+        ``tile_size``. Many processes must write whole chunks.
+    shards : int or sequence of int, optional
+        What Zarr 3 puts into one file, a multiple of ``chunks``; by default each chunk has its own. Many processes must
+        write whole shards.
+    zarr_version : int or str, optional
+        3 (OME-Zarr 0.5, the default), or 2 (OME-Zarr 0.4).
     progress : bool or callable, optional
         True for a bar of tqdm, or a function that gets the number of finished tiles and of all tiles.
     **kwargs
@@ -94,7 +108,7 @@ class BioWriter(DescribedImage):
         metadata: OME | str | None = None,
         image: np.ndarray | None = None,
         *,
-        compression: str | None = "deflate",
+        compression: str | None = "default",
         compression_level: int | None = None,
         predictor: str | bool | int | None = None,
         tile_size: int | tuple[int, int] = 1024,
@@ -103,21 +117,28 @@ class BioWriter(DescribedImage):
         bigtiff: bool | None = None,
         resume: bool = False,
         durable: bool = True,
-        overwrite: bool = True,
+        overwrite: bool | None = None,
+        append: bool = False,
+        chunks: int | Sequence[int] | None = None,
+        shards: int | Sequence[int] | None = None,
+        zarr_version: int | str | None = None,
         progress: Any = None,
         **kwargs: Any,
     ) -> None:
         options = parse_options(
             compression=compression, compression_level=compression_level, predictor=predictor, tile_size=tile_size,
             levels=levels, bigtiff=bigtiff, downsample=downsample, max_workers=max_workers, resume=resume,
-            durable=durable,
+            durable=durable, overwrite=overwrite, append=append, chunks=chunks, shards=shards,
+            zarr_version=zarr_version,
         )  # fmt: skip
-        path = target_path(file_path, overwrite=overwrite or resume)
+        path = target_path(file_path, overwrite=overwrite or resume or None, enter=append or resume)
         self._prepare(path, writer_name(path, backend), options, checked_report(progress))
         if metadata is not None:
             self.metadata = metadata
         self._set_all(kwargs, BioWriter.__init__.__annotations__)
-        if resume and not self._description.said and part_path(path).exists():
+        if append and path.exists():
+            self._adopt(*append_writer(path, self._backend_name, options))
+        elif resume and not self._description.said and part_path(path).exists():
             self._adopt(*resume_writer(path, self._backend_name, options))
         if image is not None:
             self._write_image(image)
@@ -129,7 +150,7 @@ class BioWriter(DescribedImage):
         The other writer must have written something, or called :meth:`flush`. Closing this one only ends its share.
         """
         self = cls.__new__(cls)
-        path = target_path(file_path)
+        path = target_path(file_path, enter=True)
         options = parse_options(max_workers=max_workers)
         self._prepare(path, writer_name(path), options, None)
         self._adopt(*attach_writer(path, self._backend_name, options.max_workers))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from bfio.errors import BackendMissingError, UnsupportedError, UsageError
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKENDS",
+    "append_writer",
     "attach_writer",
     "checked_name",
     "create_writer",
@@ -28,7 +29,7 @@ BACKENDS = ("python", "bioformats", "zarr", "zarr3", "tensorstore")
 TIFF_SUFFIXES = (".tif", ".tiff", ".tf2", ".tf8", ".btf")
 """Ends of file names that are written as TIFF, ``.ome.tif`` and ``.ome.tiff`` among them; in any case."""
 
-_NOT_YET = {"zarr": "OME-Zarr"}
+_NOT_YET: dict[str, str] = {}
 
 
 def checked_name(backend: object) -> str | None:
@@ -57,14 +58,14 @@ def writer_name(path: Path, backend: object = None) -> str:
     suffix = path.suffix.lower()
     if suffix in TIFF_SUFFIXES and name != "bioformats":
         return "python"
+    if suffix == ".zarr" and name not in ("python", "bioformats"):
+        return "zarr"
     from bfio.backends.bioformats_writer import OWN_SUFFIXES, check_name
 
     if name == "bioformats" or (name is None and path.name.lower().endswith(OWN_SUFFIXES)):
         check_name(path)
         return "bioformats"
     writable = f"a name that ends in .ome.tif, .ome.tiff, {', '.join(TIFF_SUFFIXES[:-1])} or {TIFF_SUFFIXES[-1]}"
-    if suffix == ".zarr" and name != "python":
-        raise UnsupportedError(f"{path.name}: this version of bfio does not write OME-Zarr yet; use {writable}")
     others = "" if name else f"; through Bio-Formats also {', '.join(OWN_SUFFIXES[:-1])} or {OWN_SUFFIXES[-1]}"
     raise UnsupportedError(f"{path.name}: bfio writes OME-TIFF; use {writable}{others}")
 
@@ -85,32 +86,36 @@ def create_writer(path: Path, backend_name: str, series: Series, xml: str, optio
     options : WriteOptions
         The backend decides what they leave open.
     """
-    return _writers()[backend_name](path, series, xml, options)
+    begun: WriterBackend = _writers(backend_name).open_writer(path, series, xml, options)
+    return begun
 
 
 def attach_writer(path: Path, backend_name: str, max_workers: int) -> tuple[WriterBackend, Series]:
     """Join the writing of a file that another process has started; the image as that one described it."""
-    return _attachers()[backend_name](path, max_workers)
+    joined: tuple[WriterBackend, Series] = _writers(backend_name).attach_writer(path, max_workers)
+    return joined
 
 
 def resume_writer(path: Path, backend_name: str, options: WriteOptions) -> tuple[WriterBackend, Series]:
     """Go on with ``<name>.part``, whose own sizes and options hold; the image as its writer described it."""
-    return _resumers()[backend_name](path, options)
+    resumed: tuple[WriterBackend, Series] = _writers(backend_name).resume_writer(path, options)
+    return resumed
 
 
-def _resumers() -> dict[str, Callable[..., tuple[WriterBackend, Series]]]:
+def append_writer(path: Path, backend_name: str, options: WriteOptions) -> tuple[WriterBackend, Series]:
+    """Write into what has the name already; the image as it stands there."""
+    if backend_name != "zarr":
+        raise UsageError(f"{path.name}: append=True is for Zarr stores; use resume=True to go on with a .part file")
+    opened: tuple[WriterBackend, Series] = _writers(backend_name).append_writer(path, options)
+    return opened
+
+
+def _writers(backend_name: str) -> ModuleType:
+    """The module of a backend's writer."""
+    if backend_name == "zarr":
+        from bfio.backends import omezarr_writer
+
+        return omezarr_writer
     from bfio.backends import bioformats_writer, ometiff_writer
 
-    return {"python": ometiff_writer.resume_writer, "bioformats": bioformats_writer.resume_writer}
-
-
-def _attachers() -> dict[str, Callable[..., tuple[WriterBackend, Series]]]:
-    from bfio.backends import bioformats_writer, ometiff_writer
-
-    return {"python": ometiff_writer.attach_writer, "bioformats": bioformats_writer.attach_writer}
-
-
-def _writers() -> dict[str, Callable[..., WriterBackend]]:
-    from bfio.backends import bioformats_writer, ometiff_writer
-
-    return {"python": ometiff_writer.open_writer, "bioformats": bioformats_writer.open_writer}
+    return bioformats_writer if backend_name == "bioformats" else ometiff_writer

@@ -1,1 +1,1 @@
-"""Chunks, shards and documents of Zarr arrays into a folder."""
+"""Writing of OME-Zarr: blocks in any order become chunks and shards, level by level."""

@@ -1,0 +1,213 @@
+"""Blocks in any order, from any thread, become whole chunks of all levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from math import prod
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from bfio._parallel import Workers
+from bfio.errors import UsageError
+from bfio.omezarr.arraymeta import ArrayMeta
+from bfio.omezarr.writing.cutting import Index, Part, Task, cut
+from bfio.omezarr.writing.holding import Holding
+from bfio.omezarr.writing.partial import PartialChunk, PartialChunks, fill_rest, paste
+from bfio.pyramid import halve
+from bfio.selection import Box
+
+__all__ = ["Assembler", "ChunkSink", "is_fed"]
+
+BATCH_NBYTES = 32 << 20
+"""Bytes of chunks that are encoded together."""
+MOST_TASKS = 1024
+WHOLE = (slice(None),) * 3
+
+
+class ChunkSink(Protocol):
+    """Where whole chunks of one array go."""
+
+    def put(self, indices: Sequence[Index], chunks: Sequence[np.ndarray]) -> None:
+        """Encode and store chunks, each of the full shape."""
+        ...
+
+    def get(self, index: Index) -> np.ndarray | None:
+        """Pixels of a chunk that is there; None where there is none."""
+        ...
+
+    def written(self) -> np.ndarray:
+        """Which chunks are there, bool, of the shape of the grid."""
+        ...
+
+    def flush(self) -> None:
+        """Make sure of all that was put."""
+        ...
+
+    def finish(self) -> None:
+        """No more is to come."""
+        ...
+
+    def abandon(self) -> None:
+        """Release what is open, and leave the rest as it is."""
+        ...
+
+
+class Assembler:
+    """The chunks of one image.
+
+    Parameters
+    ----------
+    metas : sequence of ArrayMeta
+        One array for each level, axes T, C, Z, Y, X.
+    sinks : sequence of ChunkSink
+    workers : Workers
+    downsample : str
+    folder : Path
+        Where a temporary file may be.
+
+    Attributes
+    ----------
+    written : list of bool arrays
+        For each level and chunk, whether its pixels were all written once; later parts may wait in `partials`.
+    partials : list of PartialChunks
+    feeding : bool
+        Whether written chunks go on to the next level at once; else that is left to the end.
+    """
+
+    def __init__(
+        self, metas: Sequence[ArrayMeta], sinks: Sequence[ChunkSink], workers: Workers, downsample: str, folder: Path
+    ) -> None:
+        self.metas, self.sinks, self.workers, self.downsample = metas, sinks, workers, downsample
+        self.written = [np.zeros(meta.grid, bool) for meta in metas]
+        self.partials = [PartialChunks(meta.chunk, meta.dtype, folder) for meta in metas]
+        self.feeding = True
+        self._holding = Holding()
+
+    @property
+    def n_levels(self) -> int:
+        """Resolutions, the full one counted."""
+        return len(self.metas)
+
+    def write(self, box: Box, block: np.ndarray) -> None:
+        """Write a block of full resolution; rows and columns have no steps."""
+        if 0 in box.shape:
+            return
+        if box.y.step != 1 or box.x.step != 1:
+            raise UsageError("rows and columns are written without steps; write the rows one by one")
+        for batch in self._batches(0, cut(box, block, self.metas[0].chunk)):
+            self._process(0, batch)
+
+    def extent(self, level: int, index: Index) -> Index:
+        """Pixels of a chunk that lie within its level."""
+        meta = self.metas[level]
+        sizes = zip(meta.shape, meta.chunk, index, strict=True)
+        return tuple(min(chunk, size - number * chunk) for size, chunk, number in sizes)
+
+    def put(self, level: int, chunks: Sequence[tuple[Index, np.ndarray]]) -> None:
+        """Store whole chunks, and feed the next level with them; nobody else may write them meanwhile."""
+        if not chunks:
+            return
+        self.sinks[level].put([index for index, _ in chunks], [pixels for _, pixels in chunks])
+        for index, _ in chunks:
+            self.written[level][index] = True
+        if self.feeding and is_fed(self.metas, level + 1):
+            tasks: dict[Index, Task] = {}
+            for index, pixels in chunks:
+                target, part = self._halved(level, index, pixels)
+                tasks.setdefault(target, Task(target)).parts.append(part)
+            for batch in self._batches(level + 1, tasks.values()):
+                self._process(level + 1, batch)
+
+    def _batches(self, level: int, tasks: Iterable[Task]) -> Iterator[list[Task]]:
+        """Tasks that are done together: enough for all workers, and few enough for the memory."""
+        meta = self.metas[level]
+        most = max(self.workers.n, min(MOST_TASKS, BATCH_NBYTES // meta.chunk_nbytes))
+        batch: list[Task] = []
+        for task in tasks:
+            batch.append(task)
+            if len(batch) == most:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _process(self, level: int, tasks: Sequence[Task]) -> None:
+        with self._holding.hold((level, task.index) for task in tasks):
+            done = [(task.index, self._whole(level, task)) for task in tasks]
+            self.put(level, [(index, pixels) for index, pixels in done if pixels is not None])
+
+    def _whole(self, level: int, task: Task) -> np.ndarray | None:
+        """Pixels of a chunk once all of them are known."""
+        meta, partials = self.metas[level], self.partials[level]
+        extent = self.extent(level, task.index)
+        if any(part.pixels.shape == extent for part in task.parts):
+            partials.forget(task.index)
+            pixels = np.empty(meta.chunk, meta.dtype) if extent == meta.chunk else np.full(meta.chunk, meta.fill)
+            for part in task.parts:
+                paste(part, pixels)
+            return pixels
+        pixels = partials.add(task.index, extent, task.parts)
+        if pixels is not None and extent != meta.chunk:
+            self._pad(level, pixels, extent)
+        return pixels
+
+    def _pad(self, level: int, pixels: np.ndarray, extent: Index) -> None:
+        """Give what lies outside of the image the value of what was never written."""
+        fill = self.metas[level].fill
+        if fill:
+            for axis, size in enumerate(extent):
+                pixels[(slice(None),) * axis + (slice(size, None),)] = fill
+
+    def _halved(self, level: int, index: Index, pixels: np.ndarray) -> tuple[Index, Part]:
+        """A chunk as a part of one of the next level."""
+        extent = self.extent(level, index)
+        half = halve(pixels[tuple(slice(size) for size in extent)], self.downsample)
+        above, below = self.metas[level], self.metas[level + 1]
+        target, inside = list(index), [slice(0, size) for size in half.shape]
+        for axis in (3, 4):
+            start = index[axis] * above.chunk[axis] // 2
+            target[axis], start = divmod(start, below.chunk[axis])
+            inside[axis] = slice(start, start + half.shape[axis])
+        return tuple(target), Part(tuple(inside), half)
+
+    # -- parts that are not going to be whole soon --------------------------------------------------------------------
+
+    def settle(self, level: int) -> None:
+        """Store partial chunks: with what was stored of them before, and the fill value elsewhere.
+
+        No other thread may write meanwhile.
+        """
+        batch: list[tuple[Index, np.ndarray]] = []
+        for index, _ in self.partials[level].items():
+            chunk = self.partials[level].pop(index)
+            assert chunk is not None
+            batch.append((index, self.merged(level, index, chunk)))
+            if len(batch) * prod(self.metas[level].chunk) * self.metas[level].dtype.itemsize > BATCH_NBYTES:
+                self.put(level, batch)
+                batch = []
+        self.put(level, batch)
+
+    def merged(self, level: int, index: Index, chunk: PartialChunk) -> np.ndarray:
+        """Pixels of a partial chunk that was taken out, completed."""
+        assert chunk.pixels is not None
+        stored = self.sinks[level].get(index) if self.written[level][index] else None
+        fill_rest(chunk, chunk.pixels, np.asarray(self.metas[level].fill) if stored is None else stored)
+        self._pad(level, chunk.pixels, chunk.extent)
+        return chunk.pixels
+
+    def close(self) -> None:
+        """Forget the parts that were not stored."""
+        for partials in self.partials:
+            partials.close()
+
+
+def is_fed(metas: Sequence[ArrayMeta], level: int) -> bool:
+    """Whether each chunk of the level before lies within one chunk of this one, so that it can become a part of it."""
+    if not 0 < level < len(metas):
+        return False
+    above = metas[level - 1]
+    return all(above.grid[axis] == 1 or above.chunk[axis] % 2 == 0 for axis in (3, 4)) and all(
+        metas[level].chunk[axis] in (above.chunk[axis], metas[level].shape[axis]) for axis in (3, 4)
+    )

@@ -1,0 +1,121 @@
+"""Which chunks a process has stored, and the parts of chunks that a checkpoint keeps: written, and read again."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bfio.errors import FormatError
+from bfio.omezarr.writing.assembling import Assembler
+from bfio.omezarr.writing.cutting import Index, Part
+from bfio.omezarr.writing.folder import write_file
+from bfio.omezarr.writing.state import NOTES, boot_mark, packed_flags, read_flags, read_json
+
+__all__ = ["WRITER", "guest_notes", "keep_notes", "new_token", "restore"]
+
+WRITER = "writer"
+_FLAGS, _PARTS = "stored-", "parts.npy"
+
+
+def new_token() -> str:
+    """A name for the notes of a guest."""
+    return f"{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def keep_notes(folder: Path, assembler: Assembler, token: str = WRITER, *, durable: bool) -> None:
+    """Write down what this process has stored; the writer, no guest, also keeps parts of chunks."""
+    values: dict[str, Any] = {"boot": boot_mark(), "flags": packed_flags(assembler.written[0])}
+    if token == WRITER:
+        values |= _keep_parts(folder, assembler, durable=durable)
+    write_file(_path(folder, token), json.dumps(values).encode(), durable=durable)
+    if token == WRITER:
+        for former in (folder / NOTES).glob(f"*{_PARTS}"):
+            if former.name != values["pixels"]:
+                former.unlink()
+
+
+def _path(folder: Path, token: str) -> Path:
+    return folder / NOTES / f"{_FLAGS}{token}.json"
+
+
+def _keep_parts(folder: Path, assembler: Assembler, *, durable: bool) -> dict[str, Any]:
+    """Pixels of partial chunks in a file with a name of its own, so that the note and it always agree."""
+    partials = assembler.partials[0]
+    name = f"{secrets.token_hex(4)}-{_PARTS}"
+    parts, check = [], 0
+    if not len(partials):
+        return {"parts": [], "pixels": None, "check": 0}
+    with open(folder / NOTES / name, "wb") as file:
+        for index, chunk in partials.items():
+            data = partials.peek(index).tobytes()
+            check = zlib.crc32(data, check)
+            file.write(data)
+            parts.append({"index": index, "covered": [coverage.covered() for coverage in chunk.covered]})
+        file.flush()
+        if durable:
+            os.fsync(file.fileno())
+    return {"parts": parts, "pixels": name, "check": check}
+
+
+def guest_notes(folder: Path, assembler: Assembler) -> None:
+    """Learn what other processes have stored: from their notes, and from the chunks that are there."""
+    written = assembler.written[0]
+    for path in sorted((folder / NOTES).glob(f"{_FLAGS}*.json")):
+        if path != _path(folder, WRITER):
+            written |= read_flags(read_json(path).get("flags"), written.shape)
+    written |= assembler.sinks[0].written()
+
+
+def restore(folder: Path, assembler: Assembler) -> None:
+    """Go on from the notes: chunks that are stored, and the parts of others.
+
+    Raises
+    ------
+    FormatError
+        The notes are damaged.
+    """
+    written, notes = assembler.written[0], _path(folder, WRITER)
+    values = read_json(notes) if notes.exists() else {"boot": 0, "flags": None, "parts": [], "pixels": None}
+    if values.get("flags") is not None:
+        written |= read_flags(values["flags"], written.shape)
+    began = read_json(folder / NOTES / "boot.json").get("boot")
+    partial = _restore_parts(folder, assembler, values)
+    if began and began == boot_mark():
+        found = written.copy()
+        guest_notes(folder, assembler)
+        for index in partial:
+            written[index] = found[index]
+
+
+def _restore_parts(folder: Path, assembler: Assembler, values: Any) -> list[Index]:
+    """Have the partial chunks again that a checkpoint kept; their positions."""
+    if not values.get("parts"):
+        return []
+    meta = assembler.metas[0]
+    try:
+        raw = (folder / NOTES / Path(values["pixels"]).name).read_bytes()
+        if zlib.crc32(raw) != values["check"]:
+            raise ValueError("their checksum is wrong")
+        chunks = np.frombuffer(raw, meta.dtype).reshape(len(values["parts"]), *meta.chunk)
+        found = []
+        for pixels, part in zip(chunks, values["parts"], strict=True):
+            index = tuple(part["index"])
+            _restore_part(assembler, index, pixels, part["covered"])
+            found.append(index)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"{folder}: the parts that a checkpoint kept are damaged ({error}): begin it anew") from None
+    return found
+
+
+def _restore_part(assembler: Assembler, index: Index, pixels: np.ndarray, covered: Any) -> None:
+    extent = assembler.extent(0, index)
+    for plane, rects in zip(np.ndindex(*extent[:3]), covered, strict=True):
+        for y0, y1, x0, x1 in rects:
+            inside = (*(slice(number, number + 1) for number in plane), slice(y0, y1), slice(x0, x1))
+            assembler.partials[0].add(index, extent, [Part(inside, pixels[inside])])

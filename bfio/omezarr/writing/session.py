@@ -1,0 +1,416 @@
+"""One store from its beginning to its final name: by the process that began it, and by others that attach to it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+
+from bfio._gate import Gate
+from bfio._parallel import Workers
+from bfio.errors import UsageError
+from bfio.omezarr.arraymeta import ArrayMeta
+from bfio.omezarr.writing.assembling import Assembler, ChunkSink
+from bfio.omezarr.writing.chunkwriter import open_sink
+from bfio.omezarr.writing.cutting import first_uncut
+from bfio.omezarr.writing.folder import Lock, claim, create_folder, open_folder, publish, sync_folder, write_file
+from bfio.omezarr.writing.levels import complete_levels
+from bfio.omezarr.writing.missing import Region, missing_regions
+from bfio.omezarr.writing.notes import WRITER, guest_notes, keep_notes, new_token, restore
+from bfio.omezarr.writing.recipe import array_metas
+from bfio.omezarr.writing.state import NOTES, STATE, State, boot_mark, is_unfinished, read_state
+from bfio.omezarr.writing.stored import read_image
+from bfio.selection import Box
+from bfio.target import part_path
+
+__all__ = ["ZarrSession", "append", "attach", "create", "resume"]
+
+logger = logging.getLogger("bfio")
+
+GUESTS = "guests"
+"""A file among the notes that is there once another process has attached."""
+
+
+class ZarrSession:
+    """A store that is being written. Any number of threads may use it at once.
+
+    Parameters
+    ----------
+    target : Path
+        The final name.
+    folder : Path
+        Where it is written.
+    state : State
+    workers : Workers
+    lock : Lock
+        Held until the end.
+    coordinator : bool
+        Whether :meth:`close` finishes the store; else it only ends this process's share.
+    durable : bool
+        Whether the store is on the disk before it gets its name.
+    resumed : bool
+        Whether there is something already.
+
+    Attributes
+    ----------
+    anew : bool
+        Whether nothing that the lower levels have is to be believed.
+    overwrite : bool
+        Whether a store that has the name may be replaced.
+    """
+
+    def __init__(
+        self, target: Path, folder: Path, state: State, workers: Workers, lock: Lock, *,
+        coordinator: bool, durable: bool, resumed: bool,
+    ) -> None:  # fmt: skip
+        self.target, self.folder, self.state = target, folder, state
+        self.anew, self.overwrite, self.durable = False, False, durable
+        self._workers, self._lock, self._coordinator = workers, lock, coordinator
+        metas, sinks = _arrays(folder, state, workers, durable=durable, resumed=resumed)
+        self._assembler = Assembler(metas, sinks, workers, str(state.recipe.downsample), folder / NOTES)
+        self._assembler.feeding = coordinator
+        self._token = WRITER if coordinator else new_token()
+        self._alone = coordinator
+        self._failure: BaseException | None = None
+        self._closed = False
+        self._gate = Gate()
+        self._pid = os.getpid()
+
+    @property
+    def assembler(self) -> Assembler:
+        """What makes chunks of blocks."""
+        return self._assembler
+
+    def write(self, box: Box, block: np.ndarray) -> None:
+        """Write a block of full resolution.
+
+        Raises
+        ------
+        TileWriteError
+            A chunk could not be stored; nothing more can be written then, and the unfinished store stays.
+        UsageError
+        """
+        with self._gate.shared(), self._watch():
+            if not self._alone and 0 not in box.shape:
+                self._check_aligned(box)
+            self._assembler.write(box, block)
+
+    def _check_aligned(self, box: Box) -> None:
+        """Where several processes write, nobody has the rest of a chunk."""
+        recipe = self.state.recipe
+        axis = first_uncut(box, recipe.unit, recipe.shape)
+        if axis is not None:
+            depth = ", ".join(f"{n} along {name}" for n, name in zip(recipe.unit[:3], "TCZ", strict=True) if n > 1)
+            what = "chunks" if recipe.shard is None else "shards"
+            raise UsageError(
+                f"the block has only parts of {what} along {'TCZYX'[axis]}, of which other processes may be writing the "
+                f"rest; cut blocks at multiples of {recipe.unit[3]} rows and {recipe.unit[4]} columns "
+                f"(writer.tile_shape){f', and of {depth} (the depth of chunks)' if depth else ''}"
+            )
+
+    def flush(self) -> None:
+        """Make a checkpoint: everything that was written until now outlives a crash."""
+        with self._gate.alone(), self._watch():
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        assembler = self._assembler
+        if self._coordinator:
+            self._settle_stored()
+        for sink in assembler.sinks:
+            sink.flush()
+        keep_notes(self.folder, assembler, self._token, durable=self.durable)
+        if self._coordinator:
+            self._show_parts()
+
+    def _settle_stored(self) -> None:
+        """Merge parts into chunks that were stored before."""
+        assembler = self._assembler
+        for index, _ in assembler.partials[0].items():
+            if assembler.written[0][index]:
+                chunk = assembler.partials[0].pop(index)
+                assert chunk is not None
+                assembler.put(0, [(index, assembler.merged(0, index, chunk))])
+
+    def _show_parts(self) -> None:
+        """Store partial chunks as they are, for those who read the store now."""
+        assembler = self._assembler
+        for index, _ in assembler.partials[0].items():
+            assembler.sinks[0].put([index], [assembler.partials[0].peek(index)])
+
+    @contextmanager
+    def _watch(self) -> Iterator[None]:
+        """Refuse work after a failure; remember the first one, save where the caller was wrong and nothing is lost."""
+        self._check_usable()
+        self._look_for_others()
+        try:
+            yield
+        except UsageError:
+            raise
+        except BaseException as error:
+            self._failure = self._failure or error
+            raise
+
+    @property
+    def missing(self) -> list[Region]:
+        """Regions that were not written yet."""
+        with self._gate.alone(), self._watch():
+            if not self._alone:
+                guest_notes(self.folder, self._assembler)
+            return missing_regions(self._assembler)
+
+    def close(self) -> None:
+        """Finish the store and give it its name; a guest ends its share.
+
+        What nobody wrote becomes 0, with a warning in the log; it is an error if other processes took part, since one
+        of them may have died.
+        """
+        if self._pid != os.getpid():
+            return
+        with self._gate.alone():
+            if self._closed:
+                return
+            try:
+                if self._failure is not None:
+                    raise UsageError(
+                        f"{self.folder} is not finished, since an earlier write failed ({self._failure}); "
+                        "go on with it with resume=True, or write it anew"
+                    ) from self._failure
+                self._look_for_others()
+                if self._coordinator:
+                    self._finish()
+                else:
+                    for sink in self._assembler.sinks[:1]:
+                        sink.finish()
+                    keep_notes(self.folder, self._assembler, self._token, durable=self.durable)
+            finally:
+                self._release()
+
+    def _finish(self) -> None:
+        assembler = self._assembler
+        if not self._alone:
+            guest_notes(self.folder, assembler)
+        self._fill_missing()
+        complete_levels(assembler, anew=self.anew or not self._alone)
+        for sink in assembler.sinks:
+            sink.finish()
+        if self.durable:
+            sync_folder(self.folder)
+        if self.state.in_place:
+            shutil.rmtree(self.folder / NOTES)
+        else:
+            self._publish()
+
+    def _fill_missing(self) -> None:
+        """Warn of pixels that nobody wrote, and replace chunks that are there and not known to be whole."""
+        assembler = self._assembler
+        if assembler.written[0].all() or self.state.in_place:
+            return
+        regions = missing_regions(assembler)
+        if not self._alone:
+            raise UsageError(
+                f"{self.folder} is not finished: {len(regions)} regions were not written (see missing), and other "
+                "processes took part; go on with it with resume=True"
+            )
+        logger.warning("%s: %d regions were never written; they are 0", self.target, len(regions))
+        meta, partials = assembler.metas[0], dict(assembler.partials[0].items())
+        for index in map(tuple, np.argwhere(~assembler.written[0] & assembler.sinks[0].written()).tolist()):
+            if index not in partials:
+                assembler.put(0, [(index, np.full(meta.chunk, meta.fill, meta.dtype))])
+
+    def _publish(self) -> None:
+        """Give the store its name, without the notes; they come back if that fails."""
+        notes = self.folder.with_name(f"{self.folder.name}.notes-{os.getpid()}")
+        os.rename(self.folder / NOTES, notes)
+        try:
+            publish(self.folder, self.target, overwrite=self.overwrite, durable=self.durable)
+        except BaseException:
+            os.rename(notes, self.folder / NOTES)
+            raise
+        shutil.rmtree(notes, ignore_errors=True)
+
+    def abandon(self) -> None:
+        """Close without finishing, once no thread writes any more: the unfinished store stays as it is."""
+        if self._pid == os.getpid():
+            with self._gate.alone():
+                self._release()
+
+    def _release(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._assembler.close()
+        for sink in self._assembler.sinks:
+            with suppress(OSError):
+                sink.abandon()
+        self._workers.close()
+        self._lock.close()
+
+    def _check_usable(self) -> None:
+        if self._pid != os.getpid():
+            raise UsageError(
+                f"the writer of {self.target.name} belongs to the process that made it; "
+                "in a forked process use BioWriter.attach(path)"
+            )
+        if self._closed:
+            raise UsageError(f"the writer of {self.target.name} is closed")
+        if self._failure is not None:
+            raise UsageError(
+                f"nothing more can be written to {self.folder}, since an earlier write failed: {self._failure}"
+            ) from self._failure
+
+    def _look_for_others(self) -> None:
+        """Notice that another process has attached, or has finished the store."""
+        if not self._coordinator:
+            if not (self.folder / NOTES / STATE).exists():
+                raise UsageError(
+                    f"{self.target.name} was finished by the process that began it; "
+                    "that one must close last, when all others are done"
+                )
+        elif self._alone and (self.folder / NOTES / GUESTS).exists():
+            self._alone = False
+            self._assembler.feeding = False
+
+
+def _arrays(
+    folder: Path, state: State, workers: Workers, *, durable: bool, resumed: bool
+) -> tuple[Sequence[ArrayMeta], Sequence[ChunkSink]]:
+    """The arrays of the levels, and where their chunks go."""
+    if state.in_place:
+        image = read_image(folder)
+        return image.metas, image.sinks(folder, workers, durable=durable)
+    metas = array_metas(state.recipe)
+    return metas, [open_sink(folder, meta, workers, durable=durable, resume=resumed) for meta in metas]
+
+
+def create(
+    target: Path, state: State, documents: Mapping[str, bytes], workers: Workers, *, durable: bool, overwrite: bool
+) -> ZarrSession:
+    """Begin a store.
+
+    Parameters
+    ----------
+    target : Path
+    state : State
+    documents : mapping
+        Metadata, by their keys below the store.
+    workers : Workers
+    durable : bool
+    overwrite : bool
+        Whether a store that has the name may be replaced at the end.
+    """
+    folder, lock = create_folder(target)
+    try:
+        _write_state(folder, state)
+        for key, data in documents.items():
+            write_file(folder / key, data, durable=durable)
+        session = ZarrSession(target, folder, state, workers, lock, coordinator=True, durable=durable, resumed=False)
+    except BaseException:
+        lock.close()
+        shutil.rmtree(folder, ignore_errors=True)  # nothing was in it yet
+        raise
+    session.overwrite = overwrite
+    return session
+
+
+def append(target: Path, workers: Workers, *, durable: bool) -> ZarrSession:
+    """Write into a finished store, in place.
+
+    Raises
+    ------
+    FormatError, UnsupportedError
+        It is not one that bfio can write into.
+    UsageError
+        Another process is writing it.
+    """
+    image = read_image(target)
+    state = State(image.recipe, image.series, in_place=True)
+    is_left_over = is_unfinished(target)
+    os.makedirs(target / NOTES, exist_ok=True)
+    lock = claim(target)
+    try:
+        _remove_leftovers(target)
+        _write_state(target, state)
+        session = ZarrSession(target, target, state, workers, lock, coordinator=True, durable=durable, resumed=True)
+    except BaseException:
+        lock.close()
+        raise
+    for written in session.assembler.written:
+        written[:] = True  # what has no file is of the fill value
+    session.anew = is_left_over
+    session.assembler.feeding = not is_left_over
+    return session
+
+
+def _write_state(folder: Path, state: State) -> None:
+    write_file(folder / NOTES / "boot.json", json.dumps({"boot": boot_mark()}).encode(), durable=False)
+    write_file(folder / NOTES / STATE, state.to_bytes(), durable=False)
+
+
+def resume(target: Path, workers: Workers, *, durable: bool, overwrite: bool) -> ZarrSession:
+    """Go on with a store that an earlier writer left.
+
+    Raises
+    ------
+    FileNotFoundError
+    UsageError
+        Another process is writing it.
+    FormatError
+        Its notes are damaged.
+    """
+    folder = open_folder(target)
+    lock = claim(folder)
+    try:
+        state = read_state(folder)
+        _remove_leftovers(folder)
+        session = ZarrSession(target, folder, state, workers, lock, coordinator=True, durable=durable, resumed=True)
+        restore(folder, session.assembler)
+        write_file(folder / NOTES / "boot.json", json.dumps({"boot": boot_mark()}).encode(), durable=durable)
+    except BaseException:
+        lock.close()
+        raise
+    session.anew, session.overwrite = True, overwrite
+    session.assembler.feeding = False
+    return session
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove the marks of guests that are gone."""
+    guests = Lock(folder, GUESTS)
+    try:
+        if guests.take():
+            (folder / NOTES / GUESTS).unlink(missing_ok=True)
+    finally:
+        guests.close()
+
+
+def attach(target: Path, workers: Workers, *, durable: bool = True) -> ZarrSession:
+    """Write to a store that another process has begun and will finish.
+
+    Raises
+    ------
+    FileNotFoundError
+        No process has begun it.
+    """
+    try:
+        folder = open_folder(target)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{part_path(target)} is not there: one process must begin the store with BioWriter(path, ...) "
+            "and write or flush once, before others attach"
+        ) from None
+    state = read_state(folder)
+    lock = Lock(folder, GUESTS)
+    try:
+        lock.take(shared=True)
+        (folder / NOTES / GUESTS).touch()
+        return ZarrSession(target, folder, state, workers, lock, coordinator=False, durable=durable, resumed=True)
+    except BaseException:
+        lock.close()
+        raise

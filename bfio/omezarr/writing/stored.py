@@ -1,0 +1,141 @@
+"""A finished store that is added to: its arrays as those of an image with all five axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from bfio._parallel import Workers
+from bfio.errors import UnsupportedError
+from bfio.limits import Limits
+from bfio.metadata import Series
+from bfio.omezarr.arraymeta import ArrayMeta
+from bfio.omezarr.nodes import Folder
+from bfio.omezarr.series import read_series
+from bfio.omezarr.writing.assembling import ChunkSink
+from bfio.omezarr.writing.chunkwriter import open_sink
+from bfio.omezarr.writing.cutting import Index
+from bfio.omezarr.writing.recipe import AXES, Recipe
+
+__all__ = ["StoredImage", "read_image"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """The first image of a store.
+
+    Attributes
+    ----------
+    series : Series
+    recipe : Recipe
+        Its shapes; of its codec nothing is told.
+    axes : str
+        Of the arrays, of ``tczyx``.
+    arrays : tuple of ArrayMeta
+    """
+
+    series: Series
+    recipe: Recipe
+    axes: str
+    arrays: tuple[ArrayMeta, ...]
+
+    @property
+    def metas(self) -> tuple[ArrayMeta, ...]:
+        """The arrays, with axes of length 1 where they have none."""
+        return tuple(
+            replace(
+                meta, shape=self._full(meta.shape), chunk=self._full(meta.chunk),
+                shard=None if meta.shard is None else self._full(meta.shard),
+            )
+            for meta in self.arrays
+        )  # fmt: skip
+
+    def sinks(self, folder: Path, workers: Workers, *, durable: bool) -> list[ChunkSink]:
+        """Where the chunks of :attr:`metas` go."""
+        opened = [open_sink(folder, meta, workers, durable=durable, resume=True) for meta in self.arrays]
+        if self.axes == AXES:
+            return list(opened)
+        return [_FewerAxes(sink, self.axes, full) for sink, full in zip(opened, self.metas, strict=True)]
+
+    def _full(self, sizes: Sequence[int]) -> tuple[int, ...]:
+        lengths = dict(zip(self.axes, sizes, strict=True))
+        return tuple(lengths.get(axis, 1) for axis in AXES)
+
+
+def read_image(folder: Path) -> StoredImage:
+    """The image of a store that is to be written into.
+
+    Raises
+    ------
+    FormatError, UnsupportedError
+        It has none, or several, or one that is stored in a way in which bfio does not write.
+    """
+    found = read_series(Folder(folder), Limits())
+    if len(found) > 1:
+        raise UnsupportedError(f"{folder} has {len(found)} images; append=True writes into stores of one")
+    image = found[0]
+    first, info = image.arrays[0], image.info
+    if not _in_order(image.axes):
+        raise UnsupportedError(f"{folder}: its axes are {image.axes}; append=True writes those of {AXES}, in this order")
+    made = StoredImage(info, _recipe(info, image.axes, first, len(image.arrays)), image.axes, image.arrays)
+    for level, meta in enumerate(made.metas):
+        if meta.shape != made.recipe.level_shape(level):
+            raise UnsupportedError(
+                f"{folder}: level {level} has the shape {meta.shape}, not half of the one before; bfio can not keep such "
+                "levels up to date"
+            )
+    return made
+
+
+def _recipe(info: Series, axes: str, first: ArrayMeta, n_levels: int) -> Recipe:
+    chunk, shard = (dict(zip(axes, sizes, strict=True)) if sizes else None for sizes in (first.chunk, first.shard))
+    assert chunk is not None
+    return Recipe(
+        version="0.5" if first.zarr_format == 3 else "0.4",
+        shape=info.shape,
+        dtype=first.dtype,
+        chunk=tuple(chunk.get(axis, 1) for axis in AXES),
+        shard=None if shard is None else tuple(shard.get(axis, 1) for axis in AXES),
+        n_levels=n_levels,
+    )
+
+
+def _in_order(axes: str) -> bool:
+    places = [AXES.find(axis) for axis in axes]
+    return places == sorted(places) and -1 not in places and axes.endswith("yx")
+
+
+class _FewerAxes:
+    """A sink of an array that lacks axes, as one that has them all."""
+
+    def __init__(self, sink: ChunkSink, axes: str, full: ArrayMeta) -> None:
+        self._sink, self._full = sink, full
+        self._kept = [AXES.index(axis) for axis in axes]
+
+    def _index(self, index: Index) -> Index:
+        return tuple(index[axis] for axis in self._kept)
+
+    def _shape(self) -> Index:
+        return self._index(self._full.chunk)
+
+    def put(self, indices: Sequence[Index], chunks: Sequence[np.ndarray]) -> None:
+        self._sink.put([self._index(index) for index in indices], [chunk.reshape(self._shape()) for chunk in chunks])
+
+    def get(self, index: Index) -> np.ndarray | None:
+        found = self._sink.get(self._index(index))
+        return None if found is None else found.reshape(self._full.chunk)
+
+    def written(self) -> np.ndarray:
+        return self._sink.written().reshape(self._full.grid)
+
+    def flush(self) -> None:
+        self._sink.flush()
+
+    def finish(self) -> None:
+        self._sink.finish()
+
+    def abandon(self) -> None:
+        self._sink.abandon()

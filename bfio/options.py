@@ -118,7 +118,7 @@ class WriteOptions:
     chunks: tuple[int, ...] | None = None
     shards: tuple[int, ...] | None = None
     zarr_version: str | None = None
-    any_compression: bool = False
+    any_compression: bool = True
 
 
 def parse_options(
@@ -144,7 +144,8 @@ def parse_options(
     Parameters
     ----------
     compression : str, int or None
-        ``"default"`` (deflate for TIFF, zstd for Zarr), ``"deflate"``, ``"zstd"``, ``"lzw"``, ``"packbits"``, ``"none"`` (or None), ``"jpeg"``, ``"jpeg2000"``,
+        ``"default"`` (deflate for TIFF, zstd for Zarr), ``"deflate"``,
+        ``"zstd"``, ``"lzw"``, ``"packbits"``, ``"none"`` (or None), ``"jpeg"``, ``"jpeg2000"``,
         ``"webp"``, other names of these in any case, or the number that TIFF has for it.
     compression_level : int, optional
     predictor : str, int or bool, optional

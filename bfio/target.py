@@ -15,7 +15,7 @@ __all__ = ["is_zarr_name", "is_zarr_store", "part_path", "target_path"]
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")
 
 
-def target_path(file_path: Any, *, overwrite: bool | None = None, enter: bool = False) -> Path:
+def target_path(file_path: Any, *, overwrite: bool | None = None, enter: bool = False, resume: bool = False) -> Path:
     """Absolute path of a file, or of a folder with the name of a Zarr store, that can be written.
 
     Parameters
@@ -25,6 +25,8 @@ def target_path(file_path: Any, *, overwrite: bool | None = None, enter: bool = 
         Whether what has the name may be replaced; None: files, but no Zarr stores.
     enter : bool
         Whether it is written into a Zarr store that has the name.
+    resume : bool
+        Whether an unfinished file is gone on with, which may replace one in any case.
 
     Raises
     ------
@@ -44,7 +46,7 @@ def target_path(file_path: Any, *, overwrite: bool | None = None, enter: bool = 
         _check_store(path, overwrite=bool(overwrite), enter=enter)
     elif path.is_dir():
         raise UsageError(f"{path} is a folder; give the name of a file in it")
-    elif path.exists() and overwrite is False:
+    elif path.exists() and overwrite is False and not resume:
         raise FileExistsError(errno.EEXIST, "the file exists; remove it or use overwrite=True", str(path))
     folder = path.parent
     if not folder.exists():

@@ -51,8 +51,8 @@ class BioWriter(DescribedImage):
     max_workers : int, optional
         Threads that encode. By default the CPUs that this process may use.
     backend : str, optional
-        ``"python"`` (TIFF), ``"zarr"`` or ``"bioformats"`` (its own formats, such as ``.ome.xml``, ``.ics`` and ``.png``). By
-        default the name decides.
+        ``"python"`` (TIFF), ``"zarr"``, or ``"bioformats"`` (its own formats, such as ``.ome.xml``, ``.ics`` and
+        ``.png``). By default the name decides.
     metadata : ome_types.OME or str, optional
         Metadata to begin with, as of ``reader.metadata``, or OME-XML. Never changed.
     image : numpy.ndarray, optional
@@ -131,7 +131,7 @@ class BioWriter(DescribedImage):
             durable=durable, overwrite=overwrite, append=append, chunks=chunks, shards=shards,
             zarr_version=zarr_version,
         )  # fmt: skip
-        path = target_path(file_path, overwrite=overwrite or resume or None, enter=append or resume)
+        path = target_path(file_path, overwrite=overwrite, enter=append, resume=resume)
         self._prepare(path, writer_name(path, backend), options, checked_report(progress))
         if metadata is not None:
             self.metadata = metadata

@@ -125,7 +125,7 @@ def test_overwrite(made, path):
 
 def test_options_are_those_of_the_writer():
     ours, theirs = (inspect.signature(function).parameters for function in (imwrite, BioWriter))
-    assert {*theirs} - {*ours} == {"file_path", "image", "resume", "kwargs"}
+    assert {*theirs} - {*ours} == {"file_path", "image", "resume", "append", "kwargs"}
     for name in {*ours} & {*theirs}:
         assert ours[name].default == theirs[name].default
     assert bfio.imwrite is imwrite

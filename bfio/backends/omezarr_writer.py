@@ -96,7 +96,8 @@ def _check_same(found: ZarrSession, wanted: Recipe) -> None:
     if differ:
         found.abandon()
         raise UsageError(
-            f"{found.folder} was begun with other values ({'; '.join(differ)}); resume with those, or without resume=True"
+            f"{found.folder} was begun with other values ({'; '.join(differ)}); resume with those, "
+            "or without resume=True"
         )
 
 

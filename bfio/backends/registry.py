@@ -29,7 +29,7 @@ BACKENDS = ("python", "bioformats", "zarr", "zarr3", "tensorstore")
 TIFF_SUFFIXES = (".tif", ".tiff", ".tf2", ".tf8", ".btf")
 """Ends of file names that are written as TIFF, ``.ome.tif`` and ``.ome.tiff`` among them; in any case."""
 
-_NOT_YET: dict[str, str] = {}
+_NOT_YET = {"zarr": "OME-Zarr"}
 
 
 def checked_name(backend: object) -> str | None:
@@ -54,8 +54,8 @@ def writer_name(path: Path, backend: object = None) -> str:
     BackendMissingError
     UsageError
     """
-    name = checked_name(backend)
     suffix = path.suffix.lower()
+    name = "zarr" if suffix == ".zarr" and str(backend).lower() == "zarr" else checked_name(backend)
     if suffix in TIFF_SUFFIXES and name != "bioformats":
         return "python"
     if suffix == ".zarr" and name not in ("python", "bioformats"):

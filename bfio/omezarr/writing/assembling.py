@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -15,43 +14,15 @@ from bfio.omezarr.arraymeta import ArrayMeta
 from bfio.omezarr.writing.cutting import Index, Part, Task, cut
 from bfio.omezarr.writing.holding import Holding
 from bfio.omezarr.writing.partial import PartialChunk, PartialChunks, fill_rest, paste
+from bfio.omezarr.writing.sinks import ChunkSink
 from bfio.pyramid import halve
 from bfio.selection import Box
 
-__all__ = ["Assembler", "ChunkSink", "is_fed"]
+__all__ = ["Assembler", "is_fed"]
 
 BATCH_NBYTES = 32 << 20
 """Bytes of chunks that are encoded together."""
 MOST_TASKS = 1024
-WHOLE = (slice(None),) * 3
-
-
-class ChunkSink(Protocol):
-    """Where whole chunks of one array go."""
-
-    def put(self, indices: Sequence[Index], chunks: Sequence[np.ndarray]) -> None:
-        """Encode and store chunks, each of the full shape."""
-        ...
-
-    def get(self, index: Index) -> np.ndarray | None:
-        """Pixels of a chunk that is there; None where there is none."""
-        ...
-
-    def written(self) -> np.ndarray:
-        """Which chunks are there, bool, of the shape of the grid."""
-        ...
-
-    def flush(self) -> None:
-        """Make sure of all that was put."""
-        ...
-
-    def finish(self) -> None:
-        """No more is to come."""
-        ...
-
-    def abandon(self) -> None:
-        """Release what is open, and leave the rest as it is."""
-        ...
 
 
 class Assembler:
@@ -79,7 +50,7 @@ class Assembler:
     def __init__(
         self, metas: Sequence[ArrayMeta], sinks: Sequence[ChunkSink], workers: Workers, downsample: str, folder: Path
     ) -> None:
-        self.metas, self.sinks, self.workers, self.downsample = metas, sinks, workers, downsample
+        self.metas, self.sinks, self.workers, self.downsample = metas, list(sinks), workers, downsample
         self.written = [np.zeros(meta.grid, bool) for meta in metas]
         self.partials = [PartialChunks(meta.chunk, meta.dtype, folder) for meta in metas]
         self.feeding = True
@@ -144,10 +115,13 @@ class Assembler:
         extent = self.extent(level, task.index)
         if any(part.pixels.shape == extent for part in task.parts):
             partials.forget(task.index)
-            pixels = np.empty(meta.chunk, meta.dtype) if extent == meta.chunk else np.full(meta.chunk, meta.fill)
+            only = task.parts[0].pixels
+            if len(task.parts) == 1 and extent == meta.chunk and only.dtype == meta.dtype:
+                return only  # the sink gathers it, in the threads that encode
+            whole = np.full(meta.chunk, meta.fill, meta.dtype)
             for part in task.parts:
-                paste(part, pixels)
-            return pixels
+                paste(part, whole)
+            return whole
         pixels = partials.add(task.index, extent, task.parts)
         if pixels is not None and extent != meta.chunk:
             self._pad(level, pixels, extent)
@@ -180,7 +154,7 @@ class Assembler:
         No other thread may write meanwhile.
         """
         batch: list[tuple[Index, np.ndarray]] = []
-        for index, _ in self.partials[level].items():
+        for index in self.partials[level].indices():
             chunk = self.partials[level].pop(index)
             assert chunk is not None
             batch.append((index, self.merged(level, index, chunk)))

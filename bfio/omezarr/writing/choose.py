@@ -60,7 +60,8 @@ def choose(series: Series, options: WriteOptions) -> Recipe:
         raise UsageError(f"compression_level={level} must be {low} to {high} for {codec} in Zarr")
     recipe = Recipe(
         version=version, shape=shape, dtype=series.dtype, chunk=chunk, shard=shard,
-        n_levels=n_levels("auto" if options.levels == AUTO_LEVELS else options.levels, shape[3:], chunk[3:]),
+        n_levels=n_levels("auto" if options.levels == AUTO_LEVELS else options.levels, (series.size_y, series.size_x),
+                          (chunk[3], chunk[4])),
         codec=codec, codec_level=(1 if level is None and codec != "none" else level), downsample=options.downsample,
     )  # fmt: skip
     if recipe.chunk_nbytes > MOST_NBYTES:

@@ -55,7 +55,7 @@ def create_folder(target: Path) -> tuple[Path, Lock]:
     part = part_path(target)
     if os.path.lexists(part):
         if not is_unfinished(part):
-            raise UsageError(f"{part} is in the way, and not an unfinished Zarr store: remove it, or choose another name")
+            raise UsageError(f"{part} is in the way, and no unfinished Zarr store: remove it, or choose another name")
         lock = claim(part)
         try:
             shutil.rmtree(part)

@@ -31,7 +31,7 @@ def _complete(assembler: Assembler, level: int, *, anew: bool) -> None:
     """Store what is missing in a level, the one above being whole."""
     wanted = ~assembler.written[level] if not anew else np.ones_like(assembler.written[level])
     partials = assembler.partials[level]
-    for index, _ in partials.items():
+    for index in partials.indices():
         partials.forget(index)
         wanted[index] = True
     batch: list[tuple[Index, np.ndarray]] = []
@@ -70,7 +70,7 @@ def _made(assembler: Assembler, level: int, index: Index) -> np.ndarray:
     above, meta, extent = assembler.metas[level - 1], assembler.metas[level], assembler.extent(level, index)
     first = [number * size for number, size in zip(index, meta.chunk, strict=True)]
     first[3:] = [2 * place for place in first[3:]]
-    last = [place + size * (2 if axis >= 3 else 1) for axis, (place, size) in enumerate(zip(first, extent, strict=True))]
+    last = [place + size for place, size in zip(first, (*extent[:3], 2 * extent[3], 2 * extent[4]), strict=True)]
     last = [min(pair) for pair in zip(last, above.shape, strict=True)]
     source = np.full([stop - start for start, stop in zip(first, last, strict=True)], above.fill, above.dtype)
     for one in product(*_sources(assembler, level, index)):

@@ -83,6 +83,11 @@ class PartialChunks:
     def __len__(self) -> int:
         return len(self._chunks)
 
+    def indices(self) -> list[Index]:
+        """The positions of the chunks of this moment, in order."""
+        with self._lock:
+            return sorted(self._chunks)
+
     def items(self) -> list[tuple[Index, PartialChunk]]:
         """The chunks of this moment, in order of their positions."""
         with self._lock:
@@ -93,7 +98,7 @@ class PartialChunks:
         with self._lock:
             chunk = self._chunks.get(index)
             if chunk is None:
-                chunk = PartialChunk(extent, [Coverage(*extent[3:]) for _ in range(prod(extent[:3]))])
+                chunk = PartialChunk(extent, [Coverage(extent[3], extent[4]) for _ in range(prod(extent[:3]))])
             pixels = self._in_memory(index, chunk)
             self._chunks[index] = chunk
             for part in parts:

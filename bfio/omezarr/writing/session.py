@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,14 +16,14 @@ from bfio._gate import Gate
 from bfio._parallel import Workers
 from bfio.errors import UsageError
 from bfio.omezarr.arraymeta import ArrayMeta
-from bfio.omezarr.writing.assembling import Assembler, ChunkSink
-from bfio.omezarr.writing.chunkwriter import open_sink
+from bfio.omezarr.writing.assembling import Assembler
 from bfio.omezarr.writing.cutting import first_uncut
 from bfio.omezarr.writing.folder import Lock, claim, create_folder, open_folder, publish, sync_folder, write_file
 from bfio.omezarr.writing.levels import complete_levels
 from bfio.omezarr.writing.missing import Region, missing_regions
 from bfio.omezarr.writing.notes import WRITER, guest_notes, keep_notes, new_token, restore
 from bfio.omezarr.writing.recipe import array_metas
+from bfio.omezarr.writing.sinks import ChunkSink, open_sink
 from bfio.omezarr.writing.state import NOTES, STATE, State, boot_mark, is_unfinished, read_state
 from bfio.omezarr.writing.stored import read_image
 from bfio.selection import Box
@@ -72,8 +72,9 @@ class ZarrSession:
         self.target, self.folder, self.state = target, folder, state
         self.anew, self.overwrite, self.durable = False, False, durable
         self._workers, self._lock, self._coordinator = workers, lock, coordinator
-        metas, sinks = _arrays(folder, state, workers, durable=durable, resumed=resumed)
-        self._assembler = Assembler(metas, sinks, workers, str(state.recipe.downsample), folder / NOTES)
+        self._metas, self._open = _arrays(folder, state, workers, durable=durable)
+        sinks = [self._open(level, resumed) for level in range(len(self._metas))]
+        self._assembler = Assembler(self._metas, sinks, workers, str(state.recipe.downsample), folder / NOTES)
         self._assembler.feeding = coordinator
         self._token = WRITER if coordinator else new_token()
         self._alone = coordinator
@@ -109,8 +110,8 @@ class ZarrSession:
             depth = ", ".join(f"{n} along {name}" for n, name in zip(recipe.unit[:3], "TCZ", strict=True) if n > 1)
             what = "chunks" if recipe.shard is None else "shards"
             raise UsageError(
-                f"the block has only parts of {what} along {'TCZYX'[axis]}, of which other processes may be writing the "
-                f"rest; cut blocks at multiples of {recipe.unit[3]} rows and {recipe.unit[4]} columns "
+                f"the block has only parts of {what} along {'TCZYX'[axis]}, of which other processes may be writing "
+                f"the rest; cut blocks at multiples of {recipe.unit[3]} rows and {recipe.unit[4]} columns "
                 f"(writer.tile_shape){f', and of {depth} (the depth of chunks)' if depth else ''}"
             )
 
@@ -132,7 +133,7 @@ class ZarrSession:
     def _settle_stored(self) -> None:
         """Merge parts into chunks that were stored before."""
         assembler = self._assembler
-        for index, _ in assembler.partials[0].items():
+        for index in assembler.partials[0].indices():
             if assembler.written[0][index]:
                 chunk = assembler.partials[0].pop(index)
                 assert chunk is not None
@@ -141,7 +142,7 @@ class ZarrSession:
     def _show_parts(self) -> None:
         """Store partial chunks as they are, for those who read the store now."""
         assembler = self._assembler
-        for index, _ in assembler.partials[0].items():
+        for index in assembler.partials[0].indices():
             assembler.sinks[0].put([index], [assembler.partials[0].peek(index)])
 
     @contextmanager
@@ -162,7 +163,7 @@ class ZarrSession:
         """Regions that were not written yet."""
         with self._gate.alone(), self._watch():
             if not self._alone:
-                guest_notes(self.folder, self._assembler)
+                self._look_around()
             return missing_regions(self._assembler)
 
     def close(self) -> None:
@@ -192,9 +193,19 @@ class ZarrSession:
             finally:
                 self._release()
 
+    def _look_around(self) -> None:
+        """Learn what other processes have stored; of unfinished shards, what they have told."""
+        kept = self._assembler.sinks[0]
+        if self._metas[0].shard is None:
+            self._assembler.sinks[0] = self._open(0, True)
+        guest_notes(self.folder, self._assembler)
+        self._assembler.sinks[0] = kept
+
     def _finish(self) -> None:
         assembler = self._assembler
         if not self._alone:
+            assembler.sinks[0].finish()
+            assembler.sinks[0] = self._open(0, True)
             guest_notes(self.folder, assembler)
         self._fill_missing()
         complete_levels(assembler, anew=self.anew or not self._alone)
@@ -279,14 +290,14 @@ class ZarrSession:
 
 
 def _arrays(
-    folder: Path, state: State, workers: Workers, *, durable: bool, resumed: bool
-) -> tuple[Sequence[ArrayMeta], Sequence[ChunkSink]]:
-    """The arrays of the levels, and where their chunks go."""
+    folder: Path, state: State, workers: Workers, *, durable: bool
+) -> tuple[Sequence[ArrayMeta], Callable[[int, bool], ChunkSink]]:
+    """The arrays of the levels, and what opens their sinks: by level, and whether what is there counts."""
     if state.in_place:
         image = read_image(folder)
-        return image.metas, image.sinks(folder, workers, durable=durable)
+        return image.metas, lambda level, known: image.sink(folder, level, workers, durable=durable, resume=known)
     metas = array_metas(state.recipe)
-    return metas, [open_sink(folder, meta, workers, durable=durable, resume=resumed) for meta in metas]
+    return metas, lambda level, known: open_sink(folder, metas[level], workers, durable=durable, resume=known)
 
 
 def create(
@@ -410,7 +421,7 @@ def attach(target: Path, workers: Workers, *, durable: bool = True) -> ZarrSessi
     try:
         lock.take(shared=True)
         (folder / NOTES / GUESTS).touch()
-        return ZarrSession(target, folder, state, workers, lock, coordinator=False, durable=durable, resumed=True)
+        return ZarrSession(target, folder, state, workers, lock, coordinator=False, durable=durable, resumed=False)
     except BaseException:
         lock.close()
         raise

@@ -20,7 +20,17 @@ from bfio.errors import FormatError
 from bfio.metadata import Channel, Level, Series
 from bfio.omezarr.writing.recipe import Recipe
 
-__all__ = ["NOTES", "STATE", "State", "boot_mark", "is_unfinished", "packed_flags", "read_flags", "read_json", "read_state"]
+__all__ = [
+    "NOTES",
+    "STATE",
+    "State",
+    "boot_mark",
+    "is_unfinished",
+    "packed_flags",
+    "read_flags",
+    "read_json",
+    "read_state",
+]
 
 NOTES = ".bfio"
 STATE = "state.json"

@@ -15,10 +15,9 @@ from bfio.metadata import Series
 from bfio.omezarr.arraymeta import ArrayMeta
 from bfio.omezarr.nodes import Folder
 from bfio.omezarr.series import read_series
-from bfio.omezarr.writing.assembling import ChunkSink
-from bfio.omezarr.writing.chunkwriter import open_sink
 from bfio.omezarr.writing.cutting import Index
 from bfio.omezarr.writing.recipe import AXES, Recipe
+from bfio.omezarr.writing.sinks import ChunkSink, open_sink
 
 __all__ = ["StoredImage", "read_image"]
 
@@ -53,12 +52,10 @@ class StoredImage:
             for meta in self.arrays
         )  # fmt: skip
 
-    def sinks(self, folder: Path, workers: Workers, *, durable: bool) -> list[ChunkSink]:
-        """Where the chunks of :attr:`metas` go."""
-        opened = [open_sink(folder, meta, workers, durable=durable, resume=True) for meta in self.arrays]
-        if self.axes == AXES:
-            return list(opened)
-        return [_FewerAxes(sink, self.axes, full) for sink, full in zip(opened, self.metas, strict=True)]
+    def sink(self, folder: Path, level: int, workers: Workers, *, durable: bool, resume: bool) -> ChunkSink:
+        """Where the chunks of one of :attr:`metas` go."""
+        opened = open_sink(folder, self.arrays[level], workers, durable=durable, resume=resume)
+        return opened if self.axes == AXES else _FewerAxes(opened, self.axes, self.metas[level])
 
     def _full(self, sizes: Sequence[int]) -> tuple[int, ...]:
         lengths = dict(zip(self.axes, sizes, strict=True))
@@ -79,13 +76,13 @@ def read_image(folder: Path) -> StoredImage:
     image = found[0]
     first, info = image.arrays[0], image.info
     if not _in_order(image.axes):
-        raise UnsupportedError(f"{folder}: its axes are {image.axes}; append=True writes those of {AXES}, in this order")
+        raise UnsupportedError(f"{folder}: its axes are {image.axes}; append=True writes {AXES}, in this order")
     made = StoredImage(info, _recipe(info, image.axes, first, len(image.arrays)), image.axes, image.arrays)
     for level, meta in enumerate(made.metas):
         if meta.shape != made.recipe.level_shape(level):
             raise UnsupportedError(
-                f"{folder}: level {level} has the shape {meta.shape}, not half of the one before; bfio can not keep such "
-                "levels up to date"
+                f"{folder}: level {level} has the shape {meta.shape}, not half of the one before; bfio can not keep "
+                "such levels up to date"
             )
     return made
 
@@ -112,24 +109,27 @@ class _FewerAxes:
     """A sink of an array that lacks axes, as one that has them all."""
 
     def __init__(self, sink: ChunkSink, axes: str, full: ArrayMeta) -> None:
-        self._sink, self._full = sink, full
+        self._sink, self.meta = sink, full
         self._kept = [AXES.index(axis) for axis in axes]
 
     def _index(self, index: Index) -> Index:
         return tuple(index[axis] for axis in self._kept)
 
     def _shape(self) -> Index:
-        return self._index(self._full.chunk)
+        return self._index(self.meta.chunk)
 
     def put(self, indices: Sequence[Index], chunks: Sequence[np.ndarray]) -> None:
         self._sink.put([self._index(index) for index in indices], [chunk.reshape(self._shape()) for chunk in chunks])
 
     def get(self, index: Index) -> np.ndarray | None:
         found = self._sink.get(self._index(index))
-        return None if found is None else found.reshape(self._full.chunk)
+        return None if found is None else found.reshape(self.meta.chunk)
+
+    def mark(self, indices: Sequence[Index]) -> None:
+        self._sink.mark([self._index(index) for index in indices])
 
     def written(self) -> np.ndarray:
-        return self._sink.written().reshape(self._full.grid)
+        return self._sink.written().reshape(self.meta.grid)
 
     def flush(self) -> None:
         self._sink.flush()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bfio._gate import Gate
 from bfio._parallel import Workers
 from bfio.errors import UsageError
 from bfio.selection import Box
@@ -16,7 +17,6 @@ from bfio.tiff.writing.checkpoint import boot_mark, make_checkpoint, restore, ta
 from bfio.tiff.writing.extents import Extents
 from bfio.tiff.writing.finish import finish
 from bfio.tiff.writing.front import Front, build_front
-from bfio._gate import Gate
 from bfio.tiff.writing.missing import Region, missing_regions
 from bfio.tiff.writing.partfile import PartFile
 from bfio.tiff.writing.recipe import Recipe

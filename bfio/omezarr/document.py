@@ -10,9 +10,9 @@ from typing import Any
 from bfio.errors import FormatError, LimitError, UnsupportedError
 from bfio.limits import Limits
 from bfio.omezarr.arraymeta import ArrayMeta, parse_array
-from bfio.omezarr.nodes import Nodes, child
+from bfio.omezarr.nodes import Folder, Nodes, child
 
-__all__ = ["Documents", "Group", "kind_of"]
+__all__ = ["Documents", "Group", "bounded", "kind_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +78,7 @@ class Documents:
 
     def raw(self, key: str) -> bytes | None:
         """The bytes of a document; None where it is not there."""
-        nbytes = getattr(self.nodes, "nbytes", None)
-        self._check_size((nbytes(key) if nbytes else None) or 0, key)
-        try:
-            raw = self.nodes.get(key)
-        except IsADirectoryError:
-            raise FormatError(f"{self.where(key)} is a folder, not a document") from None
-        self._check_size(len(raw or b""), key)
-        return raw
-
-    def _check_size(self, nbytes: int, key: str) -> None:
-        if nbytes > self._max_nbytes:
-            raise LimitError(
-                f"{self.where(key)}: a document of {nbytes:,} bytes; a quarter of the limit xml_nbytes, which is "
-                f"{self._max_nbytes:,}, is allowed"
-            )
+        return bounded(self.nodes, key, self._max_nbytes)
 
     def _loads(self, raw: bytes, key: str) -> dict[str, Any]:
         try:
@@ -149,6 +135,25 @@ class Documents:
         if len(raw) < 1 << 16 and len(self._parsed) < 1 << 12:
             self._parsed[raw] = meta  # the arrays of a plate are alike, most often to the byte
         return meta
+
+
+def bounded(nodes: Nodes, key: str, most: int) -> bytes | None:
+    """What is stored under a key, None where nothing is.
+
+    Raises
+    ------
+    FormatError
+        It is a folder.
+    LimitError
+        It is larger than `most` bytes; found out before it is read where the store is a folder.
+    """
+    try:
+        raw = nodes.read(key, most) if isinstance(nodes, Folder) else nodes.get(key)
+    except IsADirectoryError:
+        raise FormatError(f"{nodes.name}/{key} is a folder, not a document") from None
+    if raw is not None and len(raw) > most:
+        raise LimitError(f"{nodes.name}/{key}: has {len(raw):,} bytes; the limits allow {most:,}")
+    return raw
 
 
 def kind_of(value: object) -> str:

@@ -10,6 +10,7 @@ from bfio.limits import Limits
 from bfio.metadata import Channel, Length, Series
 from bfio.omexml import OmeDocument, OmeImage, parse
 from bfio.omexml.text import decode
+from bfio.omezarr.document import bounded
 from bfio.omezarr.nodes import Nodes
 from bfio.units import METRES
 
@@ -28,23 +29,8 @@ def ome_xml_of(nodes: Nodes, limits: Limits) -> str | None:
     LimitError
         It is larger than ``xml_nbytes``.
     """
-    nbytes = getattr(nodes, "nbytes", None)
-    _check_size((nbytes(_KEY) if nbytes else None) or 0, nodes, limits)
-    try:
-        raw = nodes.get(_KEY)
-    except IsADirectoryError:
-        raise FormatError(f"{nodes.name}/{_KEY} is a folder, not a document") from None
-    if raw is None:
-        return None
-    _check_size(len(raw), nodes, limits)
-    return decode(raw)
-
-
-def _check_size(nbytes: int, nodes: Nodes, limits: Limits) -> None:
-    if nbytes > limits.xml_nbytes:
-        raise LimitError(
-            f"{nodes.name}/{_KEY}: OME-XML of {nbytes:,} bytes; the limit xml_nbytes is {limits.xml_nbytes:,}"
-        )
+    raw = bounded(nodes, _KEY, limits.xml_nbytes)
+    return None if raw is None else decode(raw)
 
 
 def ome_document(nodes: Nodes, limits: Limits) -> OmeDocument | None:

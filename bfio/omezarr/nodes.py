@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
 from typing import Protocol
 
-from bfio.errors import FormatError
+from bfio.errors import FormatError, LimitError
 
 __all__ = ["Folder", "Nodes", "child", "relative"]
 
 _QUIET_OPEN = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """A named pipe in place of a document must not keep anybody waiting."""
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+_MAX_KNOWN = 1 << 16
+_MAX_PARTS = 32
+_MAX_PATH = 4096
 
 
 class Nodes(Protocol):
@@ -50,6 +55,7 @@ class Folder:
         self.name = str(self.root)
         self._real = os.path.realpath(path)
         self._inside = self._real.rstrip(os.sep) + os.sep
+        self._safe: set[str] = {""}
 
     def get(self, key: str) -> bytes | None:
         """Content of a file; None where there is none.
@@ -57,55 +63,73 @@ class Folder:
         Raises
         ------
         FormatError
-            A symbolic link leads out of the store.
+            A symbolic link leads out of the store, or it is no regular file.
+        IsADirectoryError
+            It is a folder.
         OSError
-            The file can not be read, or is a folder.
+            The file can not be read.
         """
-        fd = self._open(key)
-        if fd is None:
+        return self.read(key, None)
+
+    def read(self, key: str, most: int | None) -> bytes | None:
+        """The same, for a file of `most` bytes at most; LimitError for a larger one."""
+        try:
+            self._check_links(key)
+            fd = os.open(self._path(key), _QUIET_OPEN)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise FormatError(f"{self.name}/{key}: its symbolic links lead in a circle") from None
+            if error.errno not in _ABSENT:
+                raise
             return None
         try:
-            self._check_regular(key, fd)
-            with open(fd, "rb", closefd=False) as file:
-                return file.read()
+            nbytes = self._checked_nbytes(key, fd)
+            if most is not None and nbytes > most:
+                raise LimitError(f"{self.name}/{key}: has {nbytes:,} bytes; the limits allow {most:,}")
+            return _read(fd, nbytes)
         finally:
             os.close(fd)
-
-    def nbytes(self, key: str) -> int | None:
-        """Size of a file; None where there is none."""
-        try:
-            return os.stat(self._path(key)).st_size
-        except (FileNotFoundError, NotADirectoryError):
-            return None
 
     def names(self, key: str) -> list[str]:
         """Names of files and folders in a folder; none where it is not there."""
         try:
-            return sorted(os.listdir(self._checked(key)))
+            self._check_links(key)
+            return sorted(os.listdir(self._path(key)))
         except (FileNotFoundError, NotADirectoryError):
             return []
 
     def _path(self, key: str) -> str:
         return f"{self._inside}{key}" if key else self._real
 
-    def _checked(self, key: str) -> str:
+    def _check_links(self, key: str) -> None:
+        """Refuse what a symbolic link puts outside. Of a folder that was looked at, only what is new is looked at."""
+        if key in self._safe:
+            return
+        parent, _, _ = key.rpartition("/")
+        self._check_links(parent)
         path = self._path(key)
-        if not f"{os.path.realpath(path)}{os.sep}".startswith(self._inside):
-            raise FormatError(f"{self.name}/{key}: is refused, for a symbolic link leads out of the store")
-        return path
+        mode = os.lstat(path).st_mode
+        if stat.S_ISLNK(mode) and not f"{os.path.realpath(path)}{os.sep}".startswith(self._inside):
+            raise FormatError(f"{self.name}/{key}: is refused, for it is a symbolic link that leads out of the store")
+        if stat.S_ISDIR(mode) and len(self._safe) < _MAX_KNOWN:
+            self._safe.add(key)
 
-    def _open(self, key: str) -> int | None:
-        try:
-            return os.open(self._checked(key), _QUIET_OPEN)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-
-    def _check_regular(self, key: str, fd: int) -> None:
-        mode = os.fstat(fd).st_mode
-        if stat.S_ISDIR(mode):
+    def _checked_nbytes(self, key: str, fd: int) -> int:
+        found = os.fstat(fd)
+        if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(f"{self.name}/{key} is a folder, not a file")
-        if not stat.S_ISREG(mode):
-            raise OSError(f"{self.name}/{key} is not a regular file")
+        if not stat.S_ISREG(found.st_mode):
+            raise FormatError(f"{self.name}/{key} is not a regular file")
+        return found.st_size
+
+
+def _read(fd: int, nbytes: int) -> bytes:
+    """At most `nbytes` bytes of a file, from its beginning."""
+    parts = []
+    while nbytes > 0 and (part := os.read(fd, nbytes)):
+        parts.append(part)
+        nbytes -= len(part)
+    return b"".join(parts)
 
 
 def child(key: str, name: str) -> str:
@@ -124,8 +148,15 @@ def relative(path: object, where: str) -> str:
     if isinstance(path, int) and not isinstance(path, bool):
         path = str(path)
     if not isinstance(path, str):
-        raise FormatError(f"{where}: a path is {type(path).__name__}, not text")
-    parts = [part for part in path.split("/") if part not in ("", ".")]
-    if path.startswith("/") or not parts or ".." in parts or "\\" in path or "\0" in path or len(path) > 4096:
+        raise FormatError(f"{where}: a path must be text, but one is a {type(path).__name__}")
+    parts = [part for part in path[: _MAX_PATH + 1].split("/") if part not in ("", ".")]
+    if not parts or len(parts) > _MAX_PARTS or ".." in parts or not _is_plain(path):
         raise FormatError(f"{where}: the path {path[:80]!r} does not name something below this group")
     return "/".join(parts)
+
+
+def _is_plain(path: str) -> bool:
+    """Whether a path is relative, not too long, and without a backslash, a NUL, and what no file name has."""
+    if path.startswith("/") or len(path) > _MAX_PATH:
+        return False
+    return "\\" not in path and "\0" not in path and not any("\ud800" <= char <= "\udfff" for char in path)

@@ -74,8 +74,8 @@ def _vector(value: Any, rank: int) -> Vector | None:
     if not isinstance(value, list) or len(value) != rank:
         return None
     try:
-        numbers = tuple(math.nan if isinstance(item, bool) else float(item) for item in value)
-    except (TypeError, ValueError, OverflowError):
+        numbers = tuple(float(item) if type(item) in (int, float) else math.nan for item in value)
+    except OverflowError:
         return None
     return numbers if all(map(math.isfinite, numbers)) else None
 

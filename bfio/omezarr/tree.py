@@ -20,6 +20,7 @@ __all__ = ["Place", "places"]
 logger = logging.getLogger("bfio.omezarr")
 
 _MAX_DEPTH = 4
+_MAX_ENTRIES = 100_000
 _LAYOUT = "bioformats2raw.layout"
 
 
@@ -121,7 +122,7 @@ def _listed_series(documents: Documents, group: Group) -> list[str] | None:
         return None
     if not isinstance(listed, list):
         raise FormatError(f"{inner.where}: series must be a list of paths, but is {kind_of(listed)}")
-    return [relative(path, inner.where) for path in listed] or None
+    return list(dict.fromkeys(relative(path, inner.where) for path in _bounded_list(listed, inner.where))) or None
 
 
 def _plate(documents: Documents, group: Group, plate: Any) -> Iterator[Place]:
@@ -130,10 +131,7 @@ def _plate(documents: Documents, group: Group, plate: Any) -> Iterator[Place]:
     if not isinstance(wells, list):
         raise FormatError(f"{group.where}: plate must be an object with a list of wells")
     order = {key: number for number, key in enumerate(_listed_series(documents, group) or ())}
-    for well in wells:
-        if not isinstance(well, Mapping) or "path" not in well:
-            raise FormatError(f"{group.where}: an entry of wells must be an object with a path")
-        key = relative(well["path"], group.where)
+    for key in _paths(wells, "wells", group.where):
         node = documents.node(key, group.zarr_format)
         if not isinstance(node, Group):
             logger.warning("%s: the well %s is left out, for it is missing", documents.nodes.name, key[:80])
@@ -147,11 +145,24 @@ def _well(documents: Documents, group: Group, prefix: str) -> Iterator[Place]:
     images = well.get("images") if isinstance(well, Mapping) else None
     if not isinstance(images, list):
         raise FormatError(f"{group.where}: well must be an object with a list of images")
-    for image in images:
-        if not isinstance(image, Mapping) or "path" not in image:
-            raise FormatError(f"{group.where}: an entry of images must be an object with a path")
-        name = relative(image["path"], group.where)
+    for name in _paths(images, "images", group.where):
         yield Place("field", child(prefix, name), name, group.zarr_format)
+
+
+def _paths(entries: list[Any], what: str, where: str) -> list[str]:
+    """Paths of a list of objects, each once."""
+    found: dict[str, None] = {}
+    for entry in _bounded_list(entries, where):
+        if not isinstance(entry, Mapping) or "path" not in entry:
+            raise FormatError(f"{where}: an entry of {what} must be an object with a path")
+        found[relative(entry["path"], where)] = None
+    return list(found)
+
+
+def _bounded_list(entries: list[Any], where: str) -> list[Any]:
+    if len(entries) > _MAX_ENTRIES:
+        raise LimitError(f"{where}: a list of {len(entries):,} images; {_MAX_ENTRIES:,} are the most")
+    return entries
 
 
 def _labels_of_all(documents: Documents, found: list[Place]) -> Iterator[Place]:
@@ -167,8 +178,8 @@ def _labels(documents: Documents, group: Group, key: str) -> Iterator[Place]:
     listed = ome_attributes(group)["labels"]
     if not isinstance(listed, list):
         raise FormatError(f"{group.where}: labels must be a list of paths, but is {kind_of(listed)}")
-    for path in listed:
-        name = child(key, relative(path, group.where))
+    for path in dict.fromkeys(relative(path, group.where) for path in _bounded_list(listed, group.where)):
+        name = child(key, path)
         yield Place("label", name, name, group.zarr_format)
 
 
@@ -176,7 +187,7 @@ def _unlisted(documents: Documents, key: str, zarr_format: int, depth: int) -> I
     """Images and arrays below a group that says nothing of them, by name."""
     names = documents.nodes.names(key)
     names = [str(number) for number in range(64)] if names is None else sorted(names, key=_natural)
-    for name in names:
+    for name in names[:_MAX_ENTRIES]:
         if name.startswith(".") or name in ("zarr.json", "OME", "labels"):
             continue
         below = child(key, name)

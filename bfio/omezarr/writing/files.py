@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -50,7 +50,7 @@ class Files:
         self._known.add(folder)
         self._unsynced.update(one.parent for one in missing)
 
-    def write(self, path: Path, pieces: Sequence[bytes | memoryview]) -> None:
+    def write(self, path: Path, pieces: Iterable[bytes | memoryview]) -> None:
         """A file under its name, whole or not at all."""
         partial = self.partial(path)
         try:

@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 
 from bfio._parallel import Workers
-from bfio.errors import UnsupportedError
 from bfio.omezarr.arraymeta import ArrayMeta
 from bfio.omezarr.writing.chunkwriter import ChunkFiles
+from bfio.omezarr.writing.shardwriter import ShardFiles
 
 __all__ = ["ChunkSink", "open_sink"]
 
@@ -82,7 +82,7 @@ def open_sink(folder: Path, meta: ArrayMeta, workers: Workers, *, durable: bool,
         Whether files are on the disk before they get their names.
     resume : bool
         Whether chunks that are on the disk count as written, and unfinished shards are taken over. Of several
-        processes that write to one array, only the first may say so.
+        processes that write to one array, only the first may say so. They must not write to the same shard.
 
     Raises
     ------
@@ -91,6 +91,5 @@ def open_sink(folder: Path, meta: ArrayMeta, workers: Workers, *, durable: bool,
     BackendMissingError
         Shards need a package that is not installed.
     """
-    if meta.shard is not None:
-        raise UnsupportedError("shards can not be written yet")
-    return ChunkFiles(folder, meta, workers, durable=durable, resume=resume)
+    kind = ChunkFiles if meta.shard is None else ShardFiles
+    return kind(folder, meta, workers, durable=durable, resume=resume)

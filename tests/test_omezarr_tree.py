@@ -1,15 +1,22 @@
 """Stores of many images: series, plates, labels, groups of arrays; the OME-XML beside them."""
 
+import json
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
 from omezarr_files import multiscale, put, put_array, put_group, put_image
 
 from bfio import Limits
 from bfio.errors import FormatError, LimitError
+from bfio.metadata import Channel, Series
+from bfio.omezarr.arraymeta import parse_array
 from bfio.omezarr.describe import describe
+from bfio.omezarr.metadata_out import VERSIONS, documents
 from bfio.omezarr.nodes import Folder
 from bfio.omezarr.series import ome_xml_of, read_series
 
@@ -55,6 +62,17 @@ def test_series_in_the_order_of_the_ome_group(tmp_path, version):
     put_image(tmp_path, "a", "yx", version, name="A")
     put_image(tmp_path, "b/0", "yx", version, name="B")
     assert names(tmp_path) == ["B", "A"]
+
+
+def test_channels_that_only_the_json_names_channel_0(tmp_path):
+    """So do bioformats2raw and bfio where there are no names."""
+    put_image(tmp_path, omero={"channels": [{"label": f"Channel {c}", "color": "808080"} for c in (0, 1, 7)]})
+    assert [channel.name for channel in series_of(tmp_path)[0].info.channels] == ["Channel 0", "Channel 1", "Channel 7"]
+    channels = '<Channel ID="a" /><Channel ID="b" Name="GFP"/><Channel ID="c"/>'
+    put(tmp_path, "OME/METADATA.ome.xml", ome_xml(("name", SIZES, channels)))
+    found = series_of(tmp_path)[0].info.channels
+    assert [channel.name for channel in found] == [None, "GFP", "Channel 7"]
+    assert found[0].color is None
 
 
 def test_ome_xml_fills_what_the_json_leaves_open(tmp_path):
@@ -227,7 +245,7 @@ def test_the_store_of_bioformats2raw():
         (240, 320, (96, 96)),
         (120, 160, (96, 96)),
     ]
-    assert series.info.channels[0].name == "Channel 0"
+    assert series.info.channels[0].name is None  # in the OME-XML; the JSON calls it "Channel 0"
     assert series.info.physical_size_x == (None, "µm")
     assert describe(Folder(CORPUS), [series]).format == "OME-Zarr 0.4 (Zarr v2)"
 
@@ -252,3 +270,112 @@ def test_description_of_an_array_without_metadata(tmp_path):
     described = describe(Folder(tmp_path), series_of(tmp_path))
     assert described.format == "Zarr v2"
     assert described.series[0].dialect == "no OME metadata"
+
+
+class Remote:
+    """A store without a folder that counts what is asked for, and can not list."""
+
+    root = None
+
+    def __init__(self, folder):
+        self.folder = Folder(folder)
+        self.name = self.folder.name
+        self.asked = []
+
+    def get(self, key):
+        self.asked.append(key)
+        return self.folder.get(key)
+
+    def names(self, key):
+        return None
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_stores_that_can_not_list(tmp_path, version):
+    put_group(tmp_path, "", {"bioformats2raw.layout": 3}, version)
+    for number in range(3):
+        put_image(tmp_path, str(number), "yx", version, name=f"image {number}")
+    assert [one.info.name for one in read_series(Remote(tmp_path), Limits())] == ["image 0", "image 1", "image 2"]
+
+
+def consolidate(folder, version):
+    """One document of all, as zarr-python writes it."""
+    table = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            table[path.relative_to(folder).as_posix()] = json.loads(path.read_text())
+    if version == 2:
+        put(folder, ".zmetadata", {"zarr_consolidated_format": 1, "metadata": table})
+    else:
+        root = table.pop("zarr.json")
+        inner = {key.removesuffix("/zarr.json"): value for key, value in table.items()}
+        put(folder, "zarr.json", {**root, "consolidated_metadata": {"kind": "inline", "metadata": inner}})
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_consolidated_metadata_save_requests(tmp_path, version):
+    plate_of(tmp_path, "AB", ["1", "2"], 2, version)
+    plain = read_series(Remote(tmp_path), Limits())
+    consolidate(tmp_path, version)
+    remote = Remote(tmp_path)
+    assert read_series(remote, Limits()) == plain == series_of(tmp_path)
+    assert len(remote.asked) <= 3
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_consolidated_metadata_stand_for_a_listing(tmp_path, version):
+    put_group(tmp_path, "", None, version)
+    put_array(tmp_path, "brain", (16, 16), version)
+    put_array(tmp_path, "a/b", (16, 16), version)
+    put_group(tmp_path, "a", None, version)
+    consolidate(tmp_path, version)
+    assert [one.info.name for one in read_series(Remote(tmp_path), Limits())] == ["a/b", "brain"]
+
+
+@pytest.mark.parametrize("table", [None, [], {"0": 7}, {}, "x"])
+def test_broken_consolidated_metadata_are_passed_over(tmp_path, table):
+    put_image(tmp_path, letters="yx", version=2)
+    put(tmp_path, ".zmetadata", {"metadata": table})
+    assert len(read_series(Remote(tmp_path), Limits())) == 1
+
+
+def test_what_the_writer_writes_is_read_again():
+    """Names, colours, sizes and levels come back as they were."""
+    metas = [parse_array(json.loads(array_text((1, 3, 4, 40 >> level, 60 >> level))), str(level)) for level in range(2)]
+    channels = (Channel("DAPI", 1, 0x0000FFFF), Channel("GFP", 1, 0x00FF00FF), Channel("", 1, None))
+    given = Series(0, "name", np.dtype("u2"), 1, 3, 4, 40, 60, 1, channels, (0.5, "µm"), (325.0, "nm"), (2.0, "mm"))
+    for version in ("0.5", "0.4"):
+        kept = [replace(meta, zarr_format=VERSIONS[version]) for meta in metas]
+        memory = Memory(documents(given, kept, "tczyx", version, "", "mean"))
+        (series,) = read_series(memory, Limits())
+        assert (series.version, series.axes, series.info.name) == (version, "tczyx", "name")
+        assert series.info.shape == given.shape
+        assert series.info.channels[:2] == channels[:2]
+        assert series.info.physical_size_x == given.physical_size_x
+        assert series.info.physical_size_y == given.physical_size_y
+        assert series.info.physical_size_z == given.physical_size_z
+        assert series.placements[1].scale[3:] == (650.0, 1.0)
+        assert series.placements[1].translation[3:] == (162.5, 0.25)
+        assert [(meta.shape, meta.chunk, meta.chain.names) for meta in series.arrays] == [
+            (meta.shape, meta.chunk, meta.chain.names) for meta in metas
+        ]
+
+
+def array_text(shape):
+    """The document of an array."""
+    with TemporaryDirectory() as folder:
+        put_array(Path(folder), "", shape)
+        return (Path(folder) / "zarr.json").read_text()
+
+
+class Memory:
+    """A store in a dict."""
+
+    root = None
+    name = "memory"
+
+    def __init__(self, content):
+        self.get = content.get
+
+    def names(self, key):
+        return None

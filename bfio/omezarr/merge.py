@@ -66,10 +66,14 @@ def merged(info: Series, image: OmeImage | None) -> Series:
 def _channels(info: Series, told: tuple[Channel, ...]) -> tuple[Channel, ...]:
     others = [channel for channel in told for _ in range(min(channel.samples, info.size_c))]
     others += [Channel()] * (len(info.channels) - len(others))
-    return tuple(
-        Channel(own.name or other.name, 1, other.color if own.color is None else own.color)
-        for own, other in zip(info.channels, others, strict=False)
-    )
+    return tuple(_channel(number, *both) for number, both in enumerate(zip(info.channels, others, strict=False)))
+
+
+def _channel(number: int, own: Channel, other: Channel) -> Channel:
+    """One channel. Writers call those without a name ``Channel 0`` and so on in the JSON, and give them a colour."""
+    if own.name == f"Channel {number}":
+        return Channel(other.name, 1, other.color)
+    return Channel(own.name or other.name, 1, other.color if own.color is None else own.color)
 
 
 def _length(own: Length, other: Length) -> Length:

@@ -11,6 +11,7 @@ from bfio.metadata import Channel, Length, Level, Series
 from bfio.omexml.document import OmeDocument, OmeImage
 from bfio.omezarr.arraymeta import ArrayMeta
 from bfio.omezarr.axes import letters_of_names
+from bfio.omezarr.consolidated import consolidated
 from bfio.omezarr.document import Documents, Group
 from bfio.omezarr.images import Multiscale, multiscales_of
 from bfio.omezarr.merge import merged, ome_document, ome_xml_of
@@ -69,7 +70,7 @@ def read_series(nodes: Nodes, limits: Limits) -> tuple[ZarrSeries, ...]:
     FormatError, UnsupportedError, LimitError
         None of the images can be read; the message names the document.
     """
-    documents = Documents(nodes, limits)
+    documents = Documents(consolidated(nodes, limits), limits)
     found: list[ZarrSeries] = []
     refused: Exception | None = None
     every = places(documents)

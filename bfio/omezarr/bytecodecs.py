@@ -23,6 +23,8 @@ Decode = Callable[[bytes, int], bytes]
 _LZMA_RAW = 3
 _LZMA_MEMORY = 1 << 30
 """A header may ask for a dictionary of 4 GiB."""
+_MOST_MEMBERS = 1 << 12
+"""Streams one behind the other: each costs a copy of what follows it."""
 
 
 def decoder_of(chain: Chain) -> Decode:
@@ -131,7 +133,7 @@ def _lzma(config: Mapping[str, Any]) -> Decode:
 
 
 def _members(make: Callable[[], Any], data: bytes, limit: int, *, several: bool) -> bytes:
-    """All streams of `data`, one behind the other; at least one, and each must be complete."""
+    """All streams of `data`, one behind the other, or the first; each must be complete."""
     parts: list[bytes] = []
     left = limit
     while data or not parts:
@@ -144,8 +146,10 @@ def _members(make: Callable[[], Any], data: bytes, limit: int, *, several: bool)
         parts.append(part)
         left -= len(part)
         data = stream.unused_data
-        if data and not several:
-            raise FormatError("there are more data than expected")
+        if not several:  # nobody refuses what follows
+            break
+        if len(parts) == _MOST_MEMBERS:
+            raise FormatError(f"the data have more than {_MOST_MEMBERS} parts")
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

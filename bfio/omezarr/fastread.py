@@ -154,12 +154,13 @@ class ArrayReader:
         n_chunks = len(plan.chunks)
         if self._meta.shard is None:
             return [Run(plan, number, number + 1) for number in range(n_chunks)]
-        numbers = _file_numbers(self._meta, plan.chunks)
-        plan = plan.sorted_by(numbers)
-        numbers.sort(kind="stable")
+        shards = plan.chunks // self._meta.per_shard
+        if shards.shape[1]:
+            order = np.lexsort(shards.T[::-1])
+            plan, shards = plan.reordered(order), shards[order]
         nbytes = self._meta.chunk_nbytes
         most = max(1, min(RUN_NBYTES // nbytes, n_chunks // (4 * self._workers.n)))
-        borders = np.flatnonzero(np.diff(numbers)) + 1
+        borders = np.flatnonzero(np.any(shards[1:] != shards[:-1], axis=1)) + 1
         runs = []
         for first, stop in zip([0, *borders.tolist()], [*borders.tolist(), n_chunks], strict=True):
             runs += [Run(plan, start, min(start + most, stop)) for start in range(first, stop, most)]
@@ -170,10 +171,3 @@ class ArrayReader:
         share = CODED_SHARE if self._chunks.coded else RAW_SHARE
         return max(1, min(n_chunks, n_chunks * self._meta.chunk_nbytes // share))
 
-
-def _file_numbers(meta: ArrayMeta, chunks: np.ndarray) -> np.ndarray:
-    """One number for the shard of each chunk, in row-major order."""
-    numbers = np.zeros(len(chunks), np.int64)
-    for axis, (n_chunks, per) in enumerate(zip(meta.grid, meta.per_shard, strict=True)):
-        numbers = numbers * -(-n_chunks // per) + chunks[:, axis] // per
-    return numbers

@@ -6,10 +6,11 @@ import threading
 
 import numpy as np
 import pytest
+import tifffile
 from fakes import FakeBackend, public, sample_image
 
 from bfio import imread
-from bfio.errors import BackendMissingError, BfioError, LimitError, ReadOnlyError, UsageError
+from bfio.errors import BfioError, LimitError, ReadOnlyError, UnsupportedError, UsageError
 from bfio.metadata import Channel, Level
 from bfio.reader import BioReader
 
@@ -278,9 +279,10 @@ def test_backend_names_of_old_scripts(opened, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["zarr", "Zarr"])
-def test_backends_of_later_versions(name):
-    with pytest.raises(BackendMissingError, match="not in this version"):
-        BioReader("a.tif", backend=name)
+def test_a_tiff_file_is_no_zarr_store(tmp_path, name):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((9, 9), np.uint8))
+    with pytest.raises(UnsupportedError, match="backend='zarr' does not read"):
+        BioReader(tmp_path / "a.tif", backend=name)
 
 
 @pytest.mark.parametrize("name", ["tiff", "", 3])
@@ -300,7 +302,7 @@ def test_folders(tmp_path):
     with pytest.raises(ValueError, match="directory"):
         BioReader(tmp_path)
     (tmp_path / ".zattrs").write_text("{}")
-    with pytest.raises(BfioError, match="zarr"):
+    with pytest.raises(BfioError, match="no image"):
         BioReader(tmp_path)
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Mapping
 from typing import Any, BinaryIO, TypeAlias
 
 from bfio import byteio
-from bfio.errors import FormatError, UnsupportedError
+from bfio.errors import FormatError
 
 __all__ = [
     "FAKE",
     "NOBODY_READS",
     "TEXT",
     "UNKNOWN",
+    "ZARR",
     "Source",
     "detect",
     "format_of",
@@ -29,6 +31,9 @@ TEXT, UNKNOWN = "text", "unknown"
 
 FAKE = "Bio-Formats' test images"
 """Format of names that end in .fake; there need not be such a file."""
+
+ZARR = "Zarr"
+"""Format of folders, zip files and URLs that hold Zarr arrays."""
 
 NOBODY_READS = frozenset({"JPEG XL", "WebP", "NumPy", "PDF"})
 """Formats that are known here, but neither to bfio nor to Bio-Formats up to 7.3.1."""
@@ -95,23 +100,27 @@ def detect(source: Source, storage_options: Mapping[str, Any] | None = None) -> 
 def look(source: Source, storage_options: Mapping[str, Any] | None = None) -> tuple[byteio.Source | None, str]:
     """The open bytes of a file, and its format as :func:`format_of` names it.
 
-    There are no bytes where the name alone makes the image.
+    There are no bytes where the name alone makes the image, and none of a Zarr store.
 
     Raises
     ------
     FileNotFoundError
     FormatError
-        A folder, an empty file, a web page, a Git LFS pointer.
-    UnsupportedError
-        A folder of zarr.
+        A folder that is no Zarr store, an empty file, a web page, a Git LFS pointer.
     """
     path, name = local_path(source), source_name(source)
     if path is not None:
-        _refuse_folder(path, name)
+        if os.path.isdir(path):
+            return None, _format_of_folder(path, name)
         if is_fake(path) and not os.path.lexists(path):
             return None, FAKE
+    elif is_zarr_url(name):
+        return None, ZARR
     opened = byteio.open_source(source, storage_options)
     try:
+        if path is not None and is_zarr_zip(path):
+            opened.close()
+            return None, ZARR
         head = bytes(opened.pread(0, min(_HEAD, opened.size)))
         return opened, format_of(head, name)
     except BaseException:
@@ -159,12 +168,27 @@ def is_fake(name: str) -> bool:
     return name.lower().endswith(".fake")
 
 
-def _refuse_folder(path: str, name: str) -> None:
-    if not os.path.isdir(path):
-        return
+def _format_of_folder(path: str, name: str) -> str:
     if path.endswith(".zarr") or any(os.path.lexists(os.path.join(path, part)) for part in _ZARR_FILES):
-        raise UnsupportedError(f"{name} is a zarr folder, which this version of bfio does not read")
-    raise FormatError(f"{name} is a directory, not an image file")
+        return ZARR
+    raise FormatError(f"{name} is a directory, not an image file or a Zarr store")
+
+
+def is_zarr_url(name: str) -> bool:
+    """Whether the URL of a folder says that this is a Zarr store."""
+    return byteio.is_url(name) and name.partition("?")[0].rstrip("/").endswith(".zarr")
+
+
+def is_zarr_zip(path: str) -> bool:
+    """Whether a file is a zip file with a Zarr store at its root."""
+    with open(path, "rb") as file:
+        if file.read(4) != b"PK\x03\x04":
+            return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name in archive.NameToInfo for name in _ZARR_FILES)
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return False
 
 
 def local_path(source: Source) -> str | None:

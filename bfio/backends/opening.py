@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bfio import byteio
-from bfio.backends.detect import NOBODY_READS, TEXT, UNKNOWN, Source, local_path, look, source_name
+from bfio.backends.detect import NOBODY_READS, TEXT, UNKNOWN, ZARR, Source, local_path, look, source_name
 from bfio.errors import BackendMissingError, FormatError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ def open_reader(
     storage_options : mapping, optional
         For fsspec.
     backend : str, optional
-        ``"python"`` or ``"bioformats"`` to have this one and no other; else TIFF is read by the first, and all other
-        formats by the second.
+        ``"python"``, ``"bioformats"`` or ``"zarr"`` to have this one and no other; else TIFF is read by the first, Zarr
+        by the last, and all other formats by the second.
     **options
         For the backend.
 
@@ -48,17 +49,34 @@ def open_reader(
     opened, found = look(source, storage_options)
     if opened is not None:
         try:
-            if found == "TIFF" and backend != "bioformats":
+            if found == "TIFF" and backend not in ("bioformats", "zarr"):
                 return _open_tiff(opened, source, backend, {"storage_options": storage_options, **options})
         except BaseException:
             opened.close()
             raise
         opened.close()
-    if backend == "python":
+    if found == ZARR and backend not in ("python", "bioformats"):
+        return _open_zarr(source, storage_options, options)
+    if backend in ("python", "zarr"):
         raise UnsupportedError(
-            f"{source_name(source)} is {_kind(found)}, which backend='python' does not read; leave backend= out"
+            f"{source_name(source)} is {_kind(found)}, which backend={backend!r} does not read; leave backend= out"
         )
     return _open_foreign(source, found, backend == "bioformats", options)
+
+
+def _open_zarr(source: Source, storage_options: Mapping[str, Any] | None, options: dict[str, Any]) -> ReaderBackend:
+    """A Zarr store: a folder by ourselves, a zip file or a URL through zarr-python."""
+    from bfio.backends.omezarr import OmeZarrReader
+    from bfio.omezarr.nodes import Folder, Nodes
+
+    path = local_path(source)
+    if path is not None and os.path.isdir(path):
+        nodes: Nodes = Folder(path)
+    else:
+        from bfio.omezarr.foreign import ForeignNodes
+
+        nodes = ForeignNodes(path or source, storage_options)
+    return OmeZarrReader(nodes, **options)
 
 
 def _open_tiff(opened: byteio.Source, source: Source, backend: str | None, options: dict[str, Any]) -> ReaderBackend:

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from bfio.errors import BackendMissingError, UnsupportedError, UsageError
+from bfio.errors import UnsupportedError, UsageError
 
 if TYPE_CHECKING:
     from bfio.backends.base import WriterBackend
@@ -29,8 +29,6 @@ BACKENDS = ("python", "bioformats", "zarr", "zarr3", "tensorstore")
 TIFF_SUFFIXES = (".tif", ".tiff", ".tf2", ".tf8", ".btf")
 """Ends of file names that are written as TIFF, ``.ome.tif`` and ``.ome.tiff`` among them; in any case."""
 
-_NOT_YET = {"zarr": "OME-Zarr"}
-
 
 def checked_name(backend: object) -> str | None:
     """Name of a backend in lower case, or None for the choice by content."""
@@ -39,8 +37,6 @@ def checked_name(backend: object) -> str | None:
     name = backend.lower() if isinstance(backend, str) else backend
     if name not in BACKENDS:
         raise UsageError(f"backend={backend!r} is unknown; use None or one of {', '.join(BACKENDS)}")
-    if name in _NOT_YET:
-        raise BackendMissingError(f"backend={name!r} ({_NOT_YET[name]}) is not in this version of bfio")
     return name
 
 
@@ -56,6 +52,8 @@ def writer_name(path: Path, backend: object = None) -> str:
     """
     suffix = path.suffix.lower()
     name = "zarr" if suffix == ".zarr" and str(backend).lower() == "zarr" else checked_name(backend)
+    if name == "zarr" and suffix != ".zarr":
+        raise UsageError(f"{path.name}: backend='zarr' writes folders whose names end in .zarr")
     if suffix in TIFF_SUFFIXES and name != "bioformats":
         return "python"
     if suffix == ".zarr" and name not in ("python", "bioformats"):

@@ -1,5 +1,6 @@
 """Broken documents: one sentence that names the document, in bounded time and memory; nothing outside the store."""
 
+import errno
 import json
 import os
 import resource
@@ -223,6 +224,20 @@ def test_folders_and_pipes_in_place_of_documents(tmp_path):
     path.rmdir()
     os.mkfifo(path)
     assert "regular" in refused(tmp_path, "0/zarr.json")
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_documents_that_can_not_be_read(tmp_path, monkeypatch, code):
+    put_image(tmp_path, letters="yx", paths=("0",))
+    real = os.open
+
+    def failing(path, *others, **more):
+        if str(path).endswith("/0/zarr.json"):
+            raise OSError(code, os.strerror(code), path)
+        return real(path, *others, **more)
+
+    monkeypatch.setattr(os, "open", failing)
+    assert os.strerror(code) in refused(tmp_path, "0/zarr.json")
 
 
 def test_huge_documents_are_not_read(tmp_path):

@@ -28,10 +28,12 @@ def read_axes(value: Any, where: str) -> tuple[Axis, ...]:
 
     Raises
     ------
-    FormatError
+    FormatError, UnsupportedError
     """
     if not isinstance(value, list):
         raise FormatError(f"{where}: axes must be a list, but is {kind_of(value)}")
+    if not 2 <= len(value) <= len(_LETTERS):
+        raise UnsupportedError(f"{where}: the image has {len(value)} axes; 2 to {len(_LETTERS)} can be read")
     return tuple(_axis(entry, where) for entry in value)
 
 

@@ -143,7 +143,7 @@ def bounded(nodes: Nodes, key: str, most: int) -> bytes | None:
     Raises
     ------
     FormatError
-        It is a folder.
+        It can not be read, or is a folder.
     LimitError
         It is larger than `most` bytes; found out before it is read where the store is a folder.
     """
@@ -151,6 +151,10 @@ def bounded(nodes: Nodes, key: str, most: int) -> bytes | None:
         raw = nodes.read(key, most) if isinstance(nodes, Folder) else nodes.get(key)
     except IsADirectoryError:
         raise FormatError(f"{nodes.name}/{key} is a folder, not a document") from None
+    except OSError as error:
+        if nodes.root is None:
+            raise
+        raise FormatError(f"{nodes.name}/{key} can not be read: {error.strerror or error}") from error
     if raw is not None and len(raw) > most:
         raise LimitError(f"{nodes.name}/{key}: has {len(raw):,} bytes; the limits allow {most:,}")
     return raw

@@ -163,6 +163,36 @@ def test_missing_wells_and_broken_fields_are_left_out(tmp_path, caplog):
         assert names(tmp_path) == ["A/1/0"]
     assert "'A/1/1' is left out" in caplog.text
     assert "B/1 is left out" in caplog.text
+    put(tmp_path, "A/1/zarr.json", "[]")
+    with pytest.raises(FormatError, match=r"A/1/zarr\.json"):
+        series_of(tmp_path)
+
+
+def test_broken_labels_do_not_hide_the_image(tmp_path, caplog):
+    put_image(tmp_path, name="image")
+    put_group(tmp_path, "labels", {"labels": ["missing", "broken", "good"]})
+    put_image(tmp_path, "labels/good", "zyx")
+    put(tmp_path, "labels/broken/zarr.json", "{")
+    with caplog.at_level(logging.WARNING, "bfio.omezarr"):
+        assert names(tmp_path) == ["image", "labels/good"]
+    assert caplog.text.count("left out") == 2
+    put(tmp_path, "labels/zarr.json", "{")
+    with caplog.at_level(logging.WARNING, "bfio.omezarr"):
+        assert names(tmp_path) == ["image"]
+    assert "labels/zarr.json" in caplog.text
+
+
+@pytest.mark.parametrize("layout", [{"bioformats2raw.layout": 3}, None])
+def test_one_broken_image_of_several_is_left_out(tmp_path, layout, caplog):
+    put_group(tmp_path, "", layout)
+    for number in range(3):
+        put_image(tmp_path, str(number), "yx", name=f"image {number}")
+    put(tmp_path, "1/zarr.json", "{")
+    with caplog.at_level(logging.WARNING, "bfio.omezarr"):
+        series = series_of(tmp_path)
+    assert [one.arrays[0].path for one in series] == ["0/0", "2/0"]
+    assert [one.info.index for one in series] == [0, 1]
+    assert "1/zarr.json" in caplog.text
 
 
 def test_a_large_plate_opens_quickly(tmp_path):

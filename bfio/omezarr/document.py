@@ -64,6 +64,12 @@ class Documents:
                 return found
         return None
 
+    def has(self, key: str, zarr_format: int) -> bool:
+        """Whether there is a group or an array, right or broken."""
+        names = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
+        ordered = names if zarr_format == 3 else names[::-1]
+        return any(self.raw(child(key, name)) is not None for name in ordered)
+
     def attributes(self, key: str) -> Mapping[str, Any]:
         """User attributes of an array, where it has any."""
         document = self.json(child(key, "zarr.json"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from bfio.errors import FormatError, LimitError
+from bfio.errors import FormatError, LimitError, UnsupportedError
 from bfio.omezarr.arraymeta import ArrayMeta
 from bfio.omezarr.document import Documents, Group, kind_of
 from bfio.omezarr.images import multiscales_of, ome_attributes
@@ -108,7 +108,7 @@ def _several(documents: Documents, group: Group) -> Iterator[Place]:
     if listed is None:
         listed = []
         for number in count():
-            if number >= documents.limits.ifd_count or documents.node(str(number), group.zarr_format) is None:
+            if number >= _MAX_ENTRIES or not documents.has(str(number), group.zarr_format):
                 break
             listed.append(str(number))
     for number, key in enumerate(listed):
@@ -131,13 +131,24 @@ def _plate(documents: Documents, group: Group, plate: Any) -> Iterator[Place]:
     if not isinstance(wells, list):
         raise FormatError(f"{group.where}: plate must be an object with a list of wells")
     order = {key: number for number, key in enumerate(_listed_series(documents, group) or ())}
+    n_found, refused = 0, None
     for key in _paths(wells, "wells", group.where):
-        node = documents.node(key, group.zarr_format)
-        if not isinstance(node, Group):
-            logger.warning("%s: the well %s is left out, for it is missing", documents.nodes.name, key[:80])
-            continue
-        for place in _well(documents, node, key):
-            yield Place(place.kind, place.key, place.key, place.zarr_format, 0, order.get(place.key))
+        try:
+            for place in _well(documents, _group(documents, key, group.zarr_format), key):
+                n_found += 1
+                yield Place(place.kind, place.key, place.key, place.zarr_format, 0, order.get(place.key))
+        except (FormatError, UnsupportedError) as error:
+            logger.warning("%s: the well %s is left out: %s", documents.nodes.name, key, error)
+            refused = refused or error
+    if refused is not None and not n_found:
+        raise refused
+
+
+def _group(documents: Documents, key: str, zarr_format: int) -> Group:
+    node = documents.node(key, zarr_format)
+    if not isinstance(node, Group):
+        raise FormatError(f"{documents.where(key)}: there is no group; its zarr.json or .zgroup is missing")
+    return node
 
 
 def _well(documents: Documents, group: Group, prefix: str) -> Iterator[Place]:
@@ -166,12 +177,17 @@ def _bounded_list(entries: list[Any], where: str) -> list[Any]:
 
 
 def _labels_of_all(documents: Documents, found: list[Place]) -> Iterator[Place]:
+    """Labels of all images. Where their list is broken, the images are still there."""
     for place in found:
-        if place.kind in ("image", "field") and place.number == 0:
-            key = child(place.key, "labels")
+        if place.kind not in ("image", "field") or place.number > 0:
+            continue
+        key = child(place.key, "labels")
+        try:
             group = documents.node(key, place.zarr_format)
             if isinstance(group, Group) and "labels" in ome_attributes(group):
                 yield from _labels(documents, group, key)
+        except (FormatError, UnsupportedError) as error:
+            logger.warning("%s: labels are left out: %s", documents.nodes.name, error)
 
 
 def _labels(documents: Documents, group: Group, key: str) -> Iterator[Place]:
@@ -191,11 +207,16 @@ def _unlisted(documents: Documents, key: str, zarr_format: int, depth: int) -> I
         if name.startswith(".") or name in ("zarr.json", "OME", "labels"):
             continue
         below = child(key, name)
-        node = documents.node(below, zarr_format)
+        try:
+            node = documents.node(below, zarr_format)
+            is_image = isinstance(node, Group) and "multiscales" in ome_attributes(node)
+        except (FormatError, UnsupportedError):
+            yield Place("array", below, below, zarr_format)  # for whoever reads it to say why it can not be read
+            continue
         if isinstance(node, ArrayMeta):
             yield Place("array", below, below, node.zarr_format)
-        elif node is not None and "multiscales" in ome_attributes(node):
-            yield Place("image", below, below, node.zarr_format)
+        elif is_image:
+            yield Place("image", below, below, zarr_format)
         elif node is not None and depth < _MAX_DEPTH:
             yield from _unlisted(documents, below, node.zarr_format, depth + 1)
 

@@ -13,7 +13,7 @@ from bfio._cpus import available_cpus
 from bfio.enums import Compression, Downsample, Predictor
 from bfio.errors import UsageError
 
-__all__ = ["AUTO_LEVELS", "LEVELS", "PREDICTED", "WriteOptions", "parse_options"]
+__all__ = ["AUTO_LEVELS", "LEVELS", "PREDICTED", "WriteOptions", "check_no_zarr", "parse_options"]
 
 Value = TypeVar("Value")
 
@@ -190,6 +190,18 @@ def parse_options(
         zarr_version=_zarr_version(zarr_version),
         any_compression=is_any,
     )
+
+
+def check_no_zarr(options: WriteOptions) -> None:
+    """Refuse what only Zarr has.
+
+    Raises
+    ------
+    UsageError
+    """
+    for name in ("chunks", "shards", "zarr_version"):
+        if getattr(options, name) is not None:
+            raise UsageError(f"{name}= is for names that end in .zarr; leave it out, or choose such a name")
 
 
 def _compression(value: Any) -> Compression:

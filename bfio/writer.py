@@ -16,7 +16,7 @@ from bfio.described import DescribedImage
 from bfio.draft import Draft
 from bfio.errors import UsageError
 from bfio.lossless import check_values, converted, lossless_cast, passes, pieces
-from bfio.options import parse_options
+from bfio.options import check_no_zarr, parse_options
 from bfio.progress import Progress, checked_report
 from bfio.target import part_path, target_path
 from bfio.tiling import Grid
@@ -133,6 +133,8 @@ class BioWriter(DescribedImage):
         )  # fmt: skip
         path = target_path(file_path, overwrite=overwrite, enter=append, resume=resume)
         self._prepare(path, writer_name(path, backend), options, checked_report(progress))
+        if self._backend_name != "zarr":
+            check_no_zarr(options)
         if metadata is not None:
             self.metadata = metadata
         self._set_all(kwargs, BioWriter.__init__.__annotations__)
@@ -187,7 +189,10 @@ class BioWriter(DescribedImage):
     @property
     def tile_shape(self) -> tuple[int, int]:
         """Rows and columns of the tiles. Blocks of processes that write one file must be cut at their borders."""
-        return self._options.tile_size if self._open is None else self._open.tile_shape
+        if self._open is not None:
+            return self._open.tile_shape
+        rows, cols = (self._options.shards or self._options.chunks or self._options.tile_size)[-2:]
+        return rows, cols
 
     # -- writing ------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial as partial_of
 
 import numpy as np
 import pytest
@@ -11,11 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import bfio
-from bfio import BioWriter, UsageError
+from bfio import UsageError
 from bfio.omezarr.writing import assembling, partial
 from bfio.pyramid import halve
 
 zarr = pytest.importorskip("zarr")
+
+
+BioWriter = partial_of(bfio.BioWriter, durable=False)  # the disk is slow
 
 
 @pytest.fixture
@@ -77,7 +81,7 @@ def test_against_an_array(tmp_path, data):
     levels = min(levels, 1 + (max(shape[:2]) - 1).bit_length())
     rng, image = np.random.default_rng(seed), np.zeros(shape, np.uint8)
     path = tmp_path / "image.zarr"
-    with BioWriter(path, shape=shape, dtype="u1", chunks=chunks, levels=levels, overwrite=True, durable=False) as bw:
+    with BioWriter(path, shape=shape, dtype="u1", chunks=chunks, levels=levels, overwrite=True) as bw:
         bw[:1, :1] = 0
         for key in blocks(rng, shape, data.draw(st.integers(0, 12))):
             pixels = random_image([part.stop - part.start for part in key], np.uint8, seed)

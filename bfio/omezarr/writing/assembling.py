@@ -23,6 +23,8 @@ __all__ = ["Assembler", "is_fed"]
 BATCH_NBYTES = 32 << 20
 """Bytes of chunks that are encoded together."""
 MOST_TASKS = 1024
+DEFERRED_NBYTES = 32 << 20
+"""Bytes of whole chunks that wait for others, where they come one by one."""
 
 
 class Assembler:
@@ -55,20 +57,40 @@ class Assembler:
         self.partials = [PartialChunks(meta.chunk, meta.dtype, folder) for meta in metas]
         self.feeding = True
         self._holding = Holding()
+        self._ready: dict[Index, np.ndarray] = {}  # whole chunks of level 0 that wait for others
+        fits = DEFERRED_NBYTES // metas[0].chunk_nbytes
+        self._enough = min(2 * workers.n, fits) if workers.n > 1 else 0
 
     @property
     def n_levels(self) -> int:
         """Resolutions, the full one counted."""
         return len(self.metas)
 
-    def write(self, box: Box, block: np.ndarray) -> None:
-        """Write a block of full resolution; rows and columns have no steps."""
+    def write(self, box: Box, block: np.ndarray, *, defer: bool = False) -> None:
+        """Write a block of full resolution; rows and columns have no steps.
+
+        Parameters
+        ----------
+        box : Box
+        block : ndarray
+            Shape ``box.shape``, any strides, a dtype that converts to the image's without loss.
+        defer : bool
+            Whether a few chunks may wait for others, so that all workers have something to do: :meth:`write_ready`
+            writes them at last.
+        """
         if 0 in box.shape:
             return
         if box.y.step != 1 or box.x.step != 1:
             raise UsageError("rows and columns are written without steps; write the rows one by one")
         for batch in self._batches(0, cut(box, block, self.metas[0].chunk)):
-            self._process(0, batch)
+            self._process(0, batch, defer=defer and len(batch) < self._enough)
+
+    def write_ready(self) -> None:
+        """Write the whole chunks that wait for others."""
+        indices = list(self._ready)
+        if indices:
+            with self._holding.hold((0, index) for index in indices):
+                self.put(0, [(index, self._ready.pop(index)) for index in indices if index in self._ready])
 
     def extent(self, level: int, index: Index) -> Index:
         """Pixels of a chunk that lie within its level."""
@@ -85,8 +107,8 @@ class Assembler:
             self.written[level][index] = True
         if self.feeding and is_fed(self.metas, level + 1):
             tasks: dict[Index, Task] = {}
-            for index, pixels in chunks:
-                target, part = self._halved(level, index, pixels)
+            halved = lambda chunk: self._halved(level, *chunk)  # noqa: E731
+            for target, part in self.workers.map(halved, chunks):
                 tasks.setdefault(target, Task(target)).parts.append(part)
             for batch in self._batches(level + 1, tasks.values()):
                 self._process(level + 1, batch)
@@ -104,10 +126,18 @@ class Assembler:
         if batch:
             yield batch
 
-    def _process(self, level: int, tasks: Sequence[Task]) -> None:
+    def _process(self, level: int, tasks: Sequence[Task], *, defer: bool = False) -> None:
+        if not level and self._ready and any(task.index in self._ready for task in tasks):
+            self.write_ready()
         with self._holding.hold((level, task.index) for task in tasks):
             done = [(task.index, self._whole(level, task)) for task in tasks]
-            self.put(level, [(index, pixels) for index, pixels in done if pixels is not None])
+            whole = [(index, pixels) for index, pixels in done if pixels is not None]
+            if not defer:
+                self.put(level, whole)
+                return
+            self._ready.update((index, np.array(pixels, order="C")) for index, pixels in whole)
+        if len(self._ready) >= self._enough:
+            self.write_ready()
 
     def _whole(self, level: int, task: Task) -> np.ndarray | None:
         """Pixels of a chunk once all of them are known."""
@@ -173,6 +203,7 @@ class Assembler:
 
     def close(self) -> None:
         """Forget the parts that were not stored."""
+        self._ready.clear()
         for partials in self.partials:
             partials.close()
 

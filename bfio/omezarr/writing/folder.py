@@ -10,10 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from bfio.errors import UsageError
-from bfio.omezarr.writing.state import NOTES, is_unfinished
+from bfio.omezarr.writing.state import NOTES, STATE, is_unfinished, read_state
 from bfio.target import part_path, target_path
 
-__all__ = ["Lock", "claim", "create_folder", "open_folder", "publish", "sync_folder", "write_file"]
+__all__ = ["Lock", "claim", "create_folder", "open_folder", "publish", "remove_notes", "sync_folder", "write_file"]
 
 if sys.platform != "win32":
     import fcntl
@@ -91,9 +91,11 @@ def open_folder(target: Path) -> Path:
     ------
     FileNotFoundError
     """
-    for folder in (part_path(target), target):
-        if is_unfinished(folder):
-            return folder
+    part = part_path(target)
+    if is_unfinished(part):
+        return part
+    if is_unfinished(target) and read_state(target).in_place:
+        return target
     raise FileNotFoundError(errno.ENOENT, "nobody has begun to write it", str(part_path(target)))
 
 
@@ -120,6 +122,13 @@ def publish(part: Path, target: Path, *, overwrite: bool, durable: bool) -> None
         sync_folder(target.parent)
     if aside is not None:
         _remove(aside)
+
+
+def remove_notes(folder: Path) -> None:
+    """Remove the notes of a store that is finished."""
+    with suppress(FileNotFoundError):
+        os.unlink(folder / NOTES / STATE)
+    shutil.rmtree(folder / NOTES, ignore_errors=True)
 
 
 def _remove(path: Path) -> None:

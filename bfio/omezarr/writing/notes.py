@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from bfio.omezarr.writing.cutting import Index, Part
 from bfio.omezarr.writing.folder import write_file
 from bfio.omezarr.writing.state import NOTES, boot_mark, packed_flags, read_flags, read_json
 
-__all__ = ["WRITER", "guest_notes", "keep_notes", "new_token", "restore"]
+__all__ = ["WRITER", "guest_notes", "keep_notes", "new_token", "restore", "take_over"]
 
 WRITER = "writer"
 _FLAGS, _PARTS = "stored-", "parts.npy"
@@ -63,17 +64,45 @@ def _keep_parts(folder: Path, assembler: Assembler, *, durable: bool) -> dict[st
     return {"parts": parts, "pixels": name, "check": check}
 
 
-def guest_notes(folder: Path, assembler: Assembler) -> None:
-    """Learn what other processes have stored: from their notes, and from the chunks that are there."""
+def guest_notes(folder: Path, assembler: Assembler, shown: Iterable[Index]) -> None:
+    """Learn what other processes have stored: from their notes, and from the chunks that are there.
+
+    They write whole chunks only, so parts of these count no more.
+
+    Parameters
+    ----------
+    folder : Path
+    assembler : Assembler
+    shown : iterable of tuple of int
+        Chunks that were stored before they were whole.
+    """
     written = assembler.written[0]
-    for path in sorted((folder / NOTES).glob(f"{_FLAGS}*.json")):
-        if path != _path(folder, WRITER):
-            written |= read_flags(read_json(path).get("flags"), written.shape)
-    written |= assembler.sinks[0].written()
+    found = assembler.sinks[0].written() & ~written
+    for index in shown:
+        found[index] = False
+    for path in _guests(folder):
+        found |= read_flags(read_json(path).get("flags"), written.shape)
+    for index in assembler.partials[0].indices():
+        if found[index]:
+            assembler.partials[0].forget(index)
+    written |= found
 
 
-def restore(folder: Path, assembler: Assembler) -> None:
-    """Go on from the notes: chunks that are stored, and the parts of others.
+def _guests(folder: Path) -> list[Path]:
+    """The notes of guests."""
+    return sorted(path for path in (folder / NOTES).glob(f"{_FLAGS}*.json") if path != _path(folder, WRITER))
+
+
+def take_over(folder: Path, assembler: Assembler, *, durable: bool) -> None:
+    """Make the notes of guests that are gone the writer's own."""
+    guests = _guests(folder)
+    keep_notes(folder, assembler, durable=durable)
+    for path in guests:
+        path.unlink()
+
+
+def restore(folder: Path, assembler: Assembler) -> list[Index]:
+    """Go on from the notes: chunks that are stored, and the parts of others, whose positions are told.
 
     Raises
     ------
@@ -87,10 +116,8 @@ def restore(folder: Path, assembler: Assembler) -> None:
     began = read_json(folder / NOTES / "boot.json").get("boot")
     partial = _restore_parts(folder, assembler, values)
     if began and began == boot_mark():
-        found = written.copy()
-        guest_notes(folder, assembler)
-        for index in partial:
-            written[index] = found[index]
+        guest_notes(folder, assembler, partial)
+    return partial
 
 
 def _restore_parts(folder: Path, assembler: Assembler, values: Any) -> list[Index]:

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,14 +15,23 @@ import numpy as np
 
 from bfio._gate import Gate
 from bfio._parallel import Workers
-from bfio.errors import UsageError
+from bfio.errors import BfioError, UsageError
 from bfio.omezarr.arraymeta import ArrayMeta
 from bfio.omezarr.writing.assembling import Assembler
-from bfio.omezarr.writing.cutting import first_uncut
-from bfio.omezarr.writing.folder import Lock, claim, create_folder, open_folder, publish, sync_folder, write_file
+from bfio.omezarr.writing.cutting import Index, first_uncut
+from bfio.omezarr.writing.folder import (
+    Lock,
+    claim,
+    create_folder,
+    open_folder,
+    publish,
+    remove_notes,
+    sync_folder,
+    write_file,
+)
 from bfio.omezarr.writing.levels import complete_levels
 from bfio.omezarr.writing.missing import Region, missing_regions
-from bfio.omezarr.writing.notes import WRITER, guest_notes, keep_notes, new_token, restore
+from bfio.omezarr.writing.notes import WRITER, guest_notes, keep_notes, new_token, restore, take_over
 from bfio.omezarr.writing.recipe import array_metas
 from bfio.omezarr.writing.sinks import ChunkSink, open_sink
 from bfio.omezarr.writing.state import NOTES, STATE, State, boot_mark, is_unfinished, read_state
@@ -78,6 +88,7 @@ class ZarrSession:
         self._assembler.feeding = coordinator
         self._token = WRITER if coordinator else new_token()
         self._alone = coordinator
+        self._shown: set[Index] = set()  # chunks that were stored before they were whole
         self._failure: BaseException | None = None
         self._closed = False
         self._gate = Gate()
@@ -87,6 +98,12 @@ class ZarrSession:
     def assembler(self) -> Assembler:
         """What makes chunks of blocks."""
         return self._assembler
+
+    def restore(self, *, alone: bool) -> None:
+        """Go on from the notes of earlier writers; see :func:`resume`."""
+        self._shown.update(restore(self.folder, self._assembler))
+        if alone:
+            take_over(self.folder, self._assembler, durable=self.durable)
 
     def write(self, box: Box, block: np.ndarray) -> None:
         """Write a block of full resolution.
@@ -100,7 +117,7 @@ class ZarrSession:
         with self._gate.shared(), self._watch():
             if not self._alone and 0 not in box.shape:
                 self._check_aligned(box)
-            self._assembler.write(box, block)
+            self._assembler.write(box, block, defer=self._gate.n_inside == 1)
 
     def _check_aligned(self, box: Box) -> None:
         """Where several processes write, nobody has the rest of a chunk."""
@@ -122,6 +139,7 @@ class ZarrSession:
 
     def _checkpoint(self) -> None:
         assembler = self._assembler
+        assembler.write_ready()
         if self._coordinator:
             self._settle_stored()
         for sink in assembler.sinks:
@@ -144,6 +162,7 @@ class ZarrSession:
         assembler = self._assembler
         for index in assembler.partials[0].indices():
             assembler.sinks[0].put([index], [assembler.partials[0].peek(index)])
+            self._shown.add(index)
 
     @contextmanager
     def _watch(self) -> Iterator[None]:
@@ -162,6 +181,7 @@ class ZarrSession:
     def missing(self) -> list[Region]:
         """Regions that were not written yet."""
         with self._gate.alone(), self._watch():
+            self._assembler.write_ready()
             if not self._alone:
                 self._look_around()
             return missing_regions(self._assembler)
@@ -184,6 +204,7 @@ class ZarrSession:
                         "go on with it with resume=True, or write it anew"
                     ) from self._failure
                 self._look_for_others()
+                self._assembler.write_ready()
                 if self._coordinator:
                     self._finish()
                 else:
@@ -198,7 +219,7 @@ class ZarrSession:
         kept = self._assembler.sinks[0]
         if self._metas[0].shard is None:
             self._assembler.sinks[0] = self._open(0, True)
-        guest_notes(self.folder, self._assembler)
+        guest_notes(self.folder, self._assembler, self._shown)
         self._assembler.sinks[0] = kept
 
     def _finish(self) -> None:
@@ -206,17 +227,19 @@ class ZarrSession:
         if not self._alone:
             assembler.sinks[0].finish()
             assembler.sinks[0] = self._open(0, True)
-            guest_notes(self.folder, assembler)
+            guest_notes(self.folder, assembler, self._shown)
         self._fill_missing()
         complete_levels(assembler, anew=self.anew or not self._alone)
         for sink in assembler.sinks:
             sink.finish()
+        assembler.close()
         if self.durable:
             sync_folder(self.folder)
-        if self.state.in_place:
-            shutil.rmtree(self.folder / NOTES)
-        else:
-            self._publish()
+        if sys.platform == "win32":
+            self._lock.close()  # folders of open files can not be renamed there
+        if not self.state.in_place:
+            publish(self.folder, self.target, overwrite=self.overwrite, durable=self.durable)
+        remove_notes(self.target)
 
     def _fill_missing(self) -> None:
         """Warn of pixels that nobody wrote, and replace chunks that are there and not known to be whole."""
@@ -235,21 +258,14 @@ class ZarrSession:
             if index not in partials:
                 assembler.put(0, [(index, np.full(meta.chunk, meta.fill, meta.dtype))])
 
-    def _publish(self) -> None:
-        """Give the store its name, without the notes; they come back if that fails."""
-        notes = self.folder.with_name(f"{self.folder.name}.notes-{os.getpid()}")
-        os.rename(self.folder / NOTES, notes)
-        try:
-            publish(self.folder, self.target, overwrite=self.overwrite, durable=self.durable)
-        except BaseException:
-            os.rename(notes, self.folder / NOTES)
-            raise
-        shutil.rmtree(notes, ignore_errors=True)
 
     def abandon(self) -> None:
         """Close without finishing, once no thread writes any more: the unfinished store stays as it is."""
         if self._pid == os.getpid():
             with self._gate.alone():
+                if self._failure is None and not self._closed:
+                    with suppress(BfioError, OSError):
+                        self._assembler.write_ready()
                 self._release()
 
     def _release(self) -> None:
@@ -343,6 +359,9 @@ def append(target: Path, workers: Workers, *, durable: bool) -> ZarrSession:
     image = read_image(target)
     state = State(image.recipe, image.series, in_place=True)
     is_left_over = is_unfinished(target)
+    if is_left_over and not read_state(target).in_place:
+        remove_notes(target)  # of a writer that was killed when it had finished
+        is_left_over = False
     os.makedirs(target / NOTES, exist_ok=True)
     lock = claim(target)
     try:
@@ -379,9 +398,8 @@ def resume(target: Path, workers: Workers, *, durable: bool, overwrite: bool) ->
     lock = claim(folder)
     try:
         state = read_state(folder)
-        _remove_leftovers(folder)
         session = ZarrSession(target, folder, state, workers, lock, coordinator=True, durable=durable, resumed=True)
-        restore(folder, session.assembler)
+        session.restore(alone=_remove_leftovers(folder))
         write_file(folder / NOTES / "boot.json", json.dumps({"boot": boot_mark()}).encode(), durable=durable)
     except BaseException:
         lock.close()
@@ -391,12 +409,14 @@ def resume(target: Path, workers: Workers, *, durable: bool, overwrite: bool) ->
     return session
 
 
-def _remove_leftovers(folder: Path) -> None:
-    """Remove the marks of guests that are gone."""
+def _remove_leftovers(folder: Path) -> bool:
+    """Whether guests are gone; then their marks are removed."""
     guests = Lock(folder, GUESTS)
     try:
-        if guests.take():
+        are_gone = guests.take()
+        if are_gone:
             (folder / NOTES / GUESTS).unlink(missing_ok=True)
+        return are_gone
     finally:
         guests.close()
 

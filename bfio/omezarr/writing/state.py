@@ -64,7 +64,7 @@ class State:
 
 def is_unfinished(folder: Path) -> bool:
     """Whether a folder holds the notes of a writer."""
-    return (folder / NOTES).is_dir()
+    return (folder / NOTES / STATE).is_file()
 
 
 def read_state(folder: Path) -> State:

@@ -84,8 +84,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(body=True)
 
     def _answer(self, body: bool) -> None:
-        first, last = self._range()
         name = unquote(urlsplit(self.path).path).lstrip("/")
+        first, last = self._range(self.owner.folder / name)
         failure = self.owner.enter(self.command, name, first, last)
         n_sent = 0
         try:
@@ -96,12 +96,15 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             self.owner.leave(n_sent)
 
-    def _range(self) -> tuple[int | None, int | None]:
+    def _range(self, path: Path) -> tuple[int | None, int | None]:
         wanted = self.headers.get("Range", "")
         if not wanted.startswith("bytes="):
             return None, None
         first, _, last = wanted.removeprefix("bytes=").partition("-")
-        return int(first), int(last)
+        size = path.stat().st_size if path.is_file() else 0
+        if not first:  # the last bytes
+            return max(0, size - int(last)), size - 1
+        return int(first), int(last or size - 1)
 
     def _deliver(self, name: str, first: int | None, last: int | None, body: bool, failure: int | None) -> int:
         path = self.owner.folder / name

@@ -1,0 +1,164 @@
+"""The only module that imports zarr at once: stores of bfio for zarr-python, and stores of zarr-python for bfio.
+
+It is imported by :mod:`bfio.omezarr.foreign`, which says what to install where zarr is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
+from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+from zarr.core.sync import sync
+
+from bfio.byteio.transport import translated
+from bfio.errors import FormatError
+from bfio.omezarr.nodes import Nodes
+from bfio.omezarr.stores import ABSENT
+
+__all__ = ["NodesStore", "PythonStore", "is_python_store"]
+
+
+class NodesStore(Store):
+    """What zarr-python reads through: a store of bfio, never written to.
+
+    Unlike the stores of zarr-python it does not take a folder in place of a chunk for a chunk that is missing.
+
+    Parameters
+    ----------
+    nodes : Nodes
+    most_nbytes : int
+        Size of the largest file that is read whole.
+    """
+
+    supports_writes = False
+    supports_deletes = False
+    supports_listing = False
+
+    def __init__(self, nodes: Nodes, most_nbytes: int) -> None:
+        super().__init__(read_only=True)
+        self._nodes, self._most_nbytes = nodes, most_nbytes
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NodesStore) and other._nodes is self._nodes
+
+    def __hash__(self) -> int:
+        return id(self._nodes)
+
+    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
+        data = await asyncio.to_thread(self._bytes, key, byte_range)
+        return None if data is None else prototype.buffer.from_bytes(data)
+
+    async def get_partial_values(
+        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
+    ) -> list[Buffer | None]:
+        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+
+    async def exists(self, key: str) -> bool:
+        return await asyncio.to_thread(self._nodes.get, key) is not None
+
+    def _bytes(self, key: str, byte_range: ByteRequest | None) -> bytes | None:
+        start, stop = _bounds(byte_range)
+        get_range = getattr(self._nodes, "get_range", None)
+        if get_range is not None and byte_range is not None:
+            found: bytes | None = get_range(key, start, stop)
+            return found
+        nbytes = getattr(self._nodes, "nbytes", None)
+        size = nbytes(key) if nbytes is not None else None
+        if size is not None and size > self._most_nbytes:
+            raise FormatError(f"{self._nodes.name}: {key!r} has {size} bytes, more than what it should hold")
+        data = self._nodes.get(key)
+        return None if data is None else data[start:stop]
+
+    async def set(self, key: str, value: Buffer) -> None:
+        raise NotImplementedError
+
+    async def delete(self, key: str) -> None:
+        raise NotImplementedError
+
+    async def set_partial_values(self, key_start_values: Iterable[tuple[str, int, Any]]) -> None:
+        raise NotImplementedError
+
+    @property
+    def supports_partial_writes(self) -> bool:  # type: ignore[override]
+        return False
+
+    def list(self) -> AsyncIterator[str]:
+        raise NotImplementedError
+
+    def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        raise NotImplementedError
+
+    def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        raise NotImplementedError
+
+
+def _bounds(byte_range: ByteRequest | None) -> tuple[int, int | None]:
+    if isinstance(byte_range, RangeByteRequest):
+        return byte_range.start, byte_range.end
+    if isinstance(byte_range, OffsetByteRequest):
+        return byte_range.offset, None
+    if isinstance(byte_range, SuffixByteRequest):
+        return -byte_range.suffix, None
+    return 0, None
+
+
+class PythonStore:
+    """A store of zarr-python, or a group or array in one, as bytes by key."""
+
+    def __init__(self, source: Any) -> None:
+        place = getattr(source, "store_path", source)  # of groups and arrays
+        self._store: Store = getattr(place, "store", place)
+        self._prefix = f"{place.path}/" if getattr(place, "path", "") and place is not self._store else ""
+
+    def __str__(self) -> str:
+        return f"{self._store}/{self._prefix}".rstrip("/")
+
+    def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes | None:
+        wanted: ByteRequest | None = None
+        if start < 0:
+            wanted = SuffixByteRequest(-start)
+        elif stop is not None:
+            wanted = RangeByteRequest(start, stop)
+        elif start:
+            wanted = OffsetByteRequest(start)
+        try:
+            found = sync(self._get(self._prefix + key, wanted))
+        except ABSENT:
+            return None
+        except Exception as error:
+            raise translated(f"{self}: {key}", error) from error
+        return None if found is None else found.to_bytes()
+
+    async def _get(self, key: str, wanted: ByteRequest | None) -> Buffer | None:
+        await self._store._ensure_open()
+        return await self._store.get(key, default_buffer_prototype(), wanted)
+
+    def nbytes(self, key: str) -> int | None:
+        del key
+        return None
+
+    def names(self, key: str) -> list[str] | None:
+        if not self._store.supports_listing:
+            return None
+        try:
+            return sorted({name.rstrip("/") for name in sync(self._names(f"{self._prefix}{key}".rstrip("/")))})
+        except ABSENT:
+            return []
+        except Exception as error:
+            raise translated(f"{self}: {key}", error) from error
+
+    async def _names(self, key: str) -> list[str]:
+        await self._store._ensure_open()
+        return [name async for name in self._store.list_dir(key)]
+
+    def close(self) -> None:
+        """The store is its owner's."""
+
+
+def is_python_store(source: object) -> bool:
+    """Whether `source` is a store of zarr-python, or a group or array in one."""
+    place = getattr(source, "store_path", source)
+    return isinstance(getattr(place, "store", place), Store)

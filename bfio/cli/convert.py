@@ -1,4 +1,4 @@
-"""``bfio convert``: an image of any size to a tiled OME-TIFF with a pyramid, in bounded memory."""
+"""``bfio convert``: an image of any size to a tiled OME-TIFF or to OME-Zarr, with a pyramid, in bounded memory."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
     parser.add_argument("src", metavar="SRC", type=file_name, help="an image file or a URL")
-    parser.add_argument("dst", metavar="DST.ome.tif", type=target_path, help="the file to write")
+    parser.add_argument("dst", metavar="DST", type=target_path, help="the file to write: .ome.tif or .ome.zarr")
     _add_part(parser.add_argument_group("what to take; all of the first image by default"))
     _add_storage(parser.add_argument_group("how to store it"))
     _add_work(parser.add_argument_group("how to work"))
@@ -72,10 +72,10 @@ def _add_storage(group: Any) -> None:
         group,
         "--compression",
         type=word_of("compression"),
-        default="deflate",
+        default="default",
         metavar="NAME",
         bfconvert="-compression",
-        help="deflate (default), zstd, lzw, packbits, none, jpeg, jpeg2000 or webp",
+        help="deflate (default of TIFF), zstd (that of OME-Zarr), lzw, packbits, none, jpeg, jpeg2000 or webp",
     )
     group.add_argument("--compression-level", type=int, metavar="N", help="how hard to compress; for jpeg the quality")
     group.add_argument(

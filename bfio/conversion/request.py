@@ -21,7 +21,7 @@ from bfio.metadata import Series
 from bfio.options import parse_options
 from bfio.progress import checked_report
 from bfio.reader import BioReader
-from bfio.target import part_path, target_path
+from bfio.target import is_zarr_name, part_path, target_path
 
 __all__ = ["Report", "convert"]
 
@@ -69,7 +69,7 @@ def convert(
     rescale: bool | tuple[float, float] | None = None,
     levels: int | str = "auto",
     tile_size: int | tuple[int, int] = 1024,
-    compression: Any = "deflate",
+    compression: Any = "default",
     compression_level: int | None = None,
     predictor: Any = None,
     downsample: str = "mean",
@@ -82,15 +82,15 @@ def convert(
     limits: Limits | None = None,
     storage_options: dict[str, Any] | None = None,
 ) -> Report:
-    """Convert an image, of any size, to a tiled OME-TIFF with a pyramid.
+    """Convert an image, of any size, to a tiled OME-TIFF, or to OME-Zarr, with a pyramid.
 
     Parameters
     ----------
     src : str, path, binary file object or BioReader
         What :class:`BioReader` reads. A reader gives its series, level and backend, and stays open.
     dst : str or path
-        The file to write; its name ends in ``.ome.tif`` or the like. Until it is complete it is called
-        ``<dst>.part``.
+        The file to write; its name ends in ``.ome.tif`` or the like, or in ``.zarr``. Until it is complete it is
+        called ``<dst>.part``.
     series : int, optional
         Image of the source; the first one by default.
     channels, z, t : int, slice, range or sequence of int, optional
@@ -148,10 +148,11 @@ def convert(
         downsample=downsample,
         max_workers=max_workers,
         resume=resume,
+        overwrite=overwrite,
     )
     nbytes, report = parse_memory(memory), checked_report(progress)
-    path = target_path(dst)
-    backend = writer_name(path, "python")  # others can neither go on with a file nor make levels
+    path = target_path(dst, overwrite=True)
+    backend = writer_name(path, "zarr" if is_zarr_name(path) else "python")  # Bio-Formats can neither go on nor halve
     _refuse_source(src, path)
     target_path(dst, overwrite=overwrite)
     kept = _kept(src, nbytes)
@@ -160,7 +161,14 @@ def convert(
         picture = Picture(reader, channels=channels, z=z, t=t, crop=crop, dtype=dtype, rescale=rescale)
         job = Job(picture, path, backend, options, nbytes, kept)
         skipped = job.run(report)
-    return Report(path, job.series, job.total, path.stat().st_size, skipped, time.perf_counter() - start)
+    return Report(path, job.series, job.total, _nbytes(path), skipped, time.perf_counter() - start)
+
+
+def _nbytes(path: Path) -> int:
+    """Size of a file, or of all files in a folder."""
+    if not path.is_dir():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
 def _refuse_source(src: Source | BioReader, path: Path) -> None:

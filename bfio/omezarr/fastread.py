@@ -170,4 +170,3 @@ class ArrayReader:
         """Threads that this many chunks are worth."""
         share = CODED_SHARE if self._chunks.coded else RAW_SHARE
         return max(1, min(n_chunks, n_chunks * self._meta.chunk_nbytes // share))
-

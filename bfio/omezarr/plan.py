@@ -99,9 +99,7 @@ class ReadPlan:
         counts = np.diff(self.bounds)[order]
         bounds = np.concatenate([[0], np.cumsum(counts)])
         moved = np.arange(bounds[-1]) + np.repeat(self.bounds[order] - bounds[:-1], counts)
-        return replace(
-            self, chunks=self.chunks[order], bounds=bounds, tasks=self.tasks[moved], whole=self.whole[order]
-        )
+        return replace(self, chunks=self.chunks[order], bounds=bounds, tasks=self.tasks[moved], whole=self.whole[order])
 
     @cached_property
     def plain_form(self) -> np.ndarray:

@@ -19,7 +19,8 @@ int; ``series`` list, of which each has
 - ``channels`` list: ``name`` str or null; ``samples`` int; ``color`` ``"#rrggbbaa"`` or null
 - ``levels`` list, the full resolution first: ``x``, ``y``, ``tile_x``, ``tile_y`` int; ``strips`` bool, or null where
   it is unknown how the pixels are stored, and a tile is the unit of reading without waste; ``compression`` and
-  ``predictor`` str, ``"unknown"`` where the file does not tell
+  ``predictor`` str, ``"unknown"`` where the file does not tell; of Zarr also ``chunk`` list of int, in the order of the
+  array's axes, and ``shard``, the same or null
 - ``statistics`` null (with ``--nopix``, or where the series lacks the level), or an object: ``level`` int; ``plane``
   object (``z``, ``c``, ``t``); ``pixels`` int, those of the plane; ``pixels_read`` int; ``of`` ``"value"`` or
   ``"magnitude"``; ``samples`` list with ``min``, ``max``, ``mean`` of the finite values (null where there are none)

@@ -8,7 +8,7 @@ from typing import Any
 from bfio.axes import PUBLIC, trimmed
 from bfio.backends.base import ReaderBackend
 from bfio.errors import LimitError
-from bfio.metadata import Channel, Length, Series, SeriesStorage
+from bfio.metadata import Channel, Length, Series, SeriesStorage, Storage
 
 __all__ = ["file_report"]
 
@@ -94,6 +94,16 @@ def _levels(series: Series, storage: SeriesStorage) -> list[dict[str, Any]]:
             "strips": stored.strips,
             "compression": stored.compression,
             "predictor": stored.predictor,
+            **_chunks(stored),
         }
         for level, stored in zip(series.levels, storage.levels, strict=True)
     ]
+
+
+def _chunks(stored: Storage) -> dict[str, Any]:
+    if stored.chunk_shape is None:
+        return {}
+    return {
+        "chunk": list(stored.chunk_shape),
+        "shard": None if stored.shard_shape is None else list(stored.shard_shape),
+    }

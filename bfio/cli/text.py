@@ -93,8 +93,11 @@ def _channel_rows(channels: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
 def _level(level: dict[str, Any]) -> str:
     kind = {True: "strips of", False: "tiles of", None: "blocks of"}[level["strips"]]
     predictor = "" if level["predictor"] in ("none", "unknown") else f" + {level['predictor']} predictor"
-    tile = f"{level['tile_x']} x {level['tile_y']}"
-    return f"{level['x']} x {level['y']}, {kind} {tile}, compression {level['compression']}{predictor}"
+    unit = f"{kind} {level['tile_x']} x {level['tile_y']}"
+    if "chunk" in level:
+        shards = f" in shards of {tuple(level['shard'])}" if level["shard"] else ""
+        unit = f"chunks of {tuple(level['chunk'])}{shards}"
+    return f"{level['x']} x {level['y']}, {unit}, compression {level['compression']}{predictor}"
 
 
 def _statistics_rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:

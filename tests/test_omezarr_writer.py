@@ -56,7 +56,7 @@ def blocks(rng, shape, n):
 
 @pytest.mark.parametrize("version", [2, 3])
 @pytest.mark.parametrize("levels", [1, 3])
-@pytest.mark.parametrize("chunks", [16, (24, 40), (3, 16, 32), (2, 2, 2, 33, 17)])
+@pytest.mark.parametrize("chunks", [(24, 40), (3, 16, 32), (2, 2, 2, 33, 17)])
 def test_blocks_in_any_order(path, version, levels, chunks):
     rng, image = np.random.default_rng(1), random_image((70, 101, 5, 3, 2))
     with BioWriter(path, shape=image.shape, dtype=image.dtype, chunks=chunks, levels=levels, zarr_version=version) as bw:

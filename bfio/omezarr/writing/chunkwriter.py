@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
+from operator import ge
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ class ChunkFiles:
 
     def __init__(self, folder: Path, meta: ArrayMeta, workers: Workers, *, durable: bool, resume: bool) -> None:
         self.meta, self._root, self._workers = meta, folder / meta.path, workers
+        self._grid, self._prefix = meta.grid, f"{self._root}{os.sep}"
         self._codec = ChunkCodec(meta)
         self._files = Files(self._root, durable)
         self._arenas = Arenas(self._codec.room, workers.n)
@@ -35,40 +38,48 @@ class ChunkFiles:
 
     def put(self, indices: Sequence[Index], chunks: Sequence[np.ndarray]) -> None:
         """Encode and store whole chunks."""
-        jobs = list(zip((checked_index(self.meta, index) for index in indices), chunks, strict=True))
+        jobs = [(checked_index(self._grid, index), chunk) for index, chunk in zip(indices, chunks, strict=True)]
         for _, chunk in jobs:
             self._codec.check(chunk)
-        left, lock, stopped = iter(jobs), threading.Lock(), threading.Event()
+        group = self._codec.group
+        left = iter([jobs[at : at + group] for at in range(0, len(jobs), group)])
+        lock, stopped = threading.Lock(), threading.Event()
 
         def work() -> None:
             arena = self._arenas.take()
             try:
                 while not stopped.is_set():
                     with lock:
-                        job = next(left, None)
-                    if job is None:
+                        few = next(left, None)
+                    if few is None:
                         return
-                    self._put(*job, arena)
+                    self._put(few, arena)
             finally:
                 self._arenas.give(arena)
 
-        self._workers.run(work, n_jobs(len(jobs), self._codec.nbytes), stopped.set)
+        n_groups = -(-len(jobs) // group)
+        self._workers.run(work, min(n_groups, n_jobs(len(jobs), self._codec.nbytes)), stopped.set)
 
-    def _put(self, index: Index, chunk: np.ndarray, arena: np.ndarray) -> None:
-        path = self._path(index)
-        with write_errors(self.meta, path, index):
-            if self._codec.is_fill(chunk):
-                self._files.remove(path)
-            else:
-                self._files.write(path, [self._codec.encode(chunk, arena)])
-        self._written[index] = True
+    def _put(self, jobs: list[tuple[Index, np.ndarray]], arena: np.ndarray) -> None:
+        first = jobs[0][0]
+        with write_errors(self.meta, self._path(first), first):
+            encoded = self._codec.encode([chunk for _, chunk in jobs], arena)
+        for (index, _), data in zip(jobs, encoded, strict=True):
+            path = self._path(index)
+            with write_errors(self.meta, path, index):
+                if data is None:
+                    self._files.remove(path)
+                else:
+                    self._files.write(path, [data])
+            self._written[index] = True
 
     def get(self, index: Index) -> np.ndarray | None:
         """Pixels of a chunk; None: it was never written."""
-        index = checked_index(self.meta, index)
+        index = checked_index(self._grid, index)
         path = self._path(index)
         try:
-            data = path.read_bytes()
+            with open(path, "rb") as file:
+                data = file.read()
         except FileNotFoundError:
             return np.full(self.meta.chunk, self.meta.fill, self.meta.dtype) if self._written[index] else None
         except OSError as error:
@@ -81,7 +92,7 @@ class ChunkFiles:
     def mark(self, indices: Sequence[Index]) -> None:
         """Count chunks as written, which a session knows to hold nothing but the fill value."""
         for index in indices:
-            self._written[checked_index(self.meta, index)] = True
+            self._written[checked_index(self._grid, index)] = True
 
     def written(self) -> np.ndarray:
         """Copy of the map of the chunks that were written, or that are on the disk."""
@@ -110,16 +121,15 @@ class ChunkFiles:
     def abandon(self) -> None:
         """Whole chunks stay, for a session that resumes."""
 
-    def _path(self, index: Index) -> Path:
-        return self._root / self.meta.key(index)
+    def _path(self, index: Index) -> str:
+        return self._prefix + self.meta.key(index)
 
 
-def checked_index(meta: ArrayMeta, index: Sequence[int]) -> Index:
-    """The index as plain integers; IndexError outside the array."""
+def checked_index(grid: Index, index: Sequence[int]) -> Index:
+    """The index of a chunk as plain integers; IndexError outside the grid."""
     plain = tuple(map(int, index))
-    grid = meta.grid
-    if len(plain) != len(grid) or not all(0 <= one < n for one, n in zip(plain, grid, strict=True)):
-        raise IndexError(f"array {meta.path!r} has no chunk {plain}: there are {grid}")
+    if len(plain) != len(grid) or (plain and min(plain) < 0) or any(map(ge, plain, grid)):
+        raise IndexError(f"there is no chunk {plain}, as there are {grid}")
     return plain
 
 
@@ -143,7 +153,7 @@ class IndexParser:
         return index if inside and meta.key(index) == key else None
 
 
-def read_error(meta: ArrayMeta, path: Path, index: Index, reason: str, offset: int = 0) -> TileDecodeError:
+def read_error(meta: ArrayMeta, path: str | Path, index: Index, reason: str, offset: int = 0) -> TileDecodeError:
     """The error of a chunk that can not be read back."""
     tile = int(np.ravel_multi_index(index, meta.grid)) if index else 0
     return TileDecodeError(str(path), 0, tile, offset, f"chunk {index} of array {meta.path!r}: {reason}")

@@ -44,7 +44,7 @@ class ChunkWriteError(TileWriteError):
 
 
 @contextmanager
-def write_errors(meta: ArrayMeta, path: Path, index: Index, offset: int = 0) -> Iterator[None]:
+def write_errors(meta: ArrayMeta, path: str | Path, index: Index, offset: int = 0) -> Iterator[None]:
     """Let what goes wrong name the chunk."""
     try:
         yield

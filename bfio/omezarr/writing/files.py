@@ -32,25 +32,26 @@ class Files:
 
     def __init__(self, root: Path, durable: bool) -> None:
         self.root, self._durable = root, durable
-        self._known: set[Path] = set()
-        self._unsynced: set[Path] = set()
+        self._known: set[str] = set()
+        self._unsynced: set[str] = set()
         self._numbers = count()
         self._host = zlib.crc32(socket.gethostname().encode()) & 0xFFFF
 
-    def partial(self, path: Path) -> Path:
+    def partial(self, path: str | Path) -> str:
         """A name beside `path` that nobody else uses."""
-        return path.with_name(f"{path.name}.{self._host:04x}-{os.getpid()}-{next(self._numbers)}{PARTIAL}")
+        return f"{path}.{self._host:04x}-{os.getpid()}-{next(self._numbers)}{PARTIAL}"
 
-    def make_folder(self, folder: Path) -> None:
+    def make_folder(self, folder: str) -> None:
         """Make a folder, once."""
         if folder in self._known:
             return
-        missing = [one for one in (folder, *folder.parents) if not one.exists()] if self._durable else ()
-        folder.mkdir(parents=True, exist_ok=True)
+        above = (folder, *map(str, Path(folder).parents)) if self._durable else ()
+        missing = [one for one in above if not os.path.exists(one)]
+        os.makedirs(folder, exist_ok=True)
         self._known.add(folder)
-        self._unsynced.update(one.parent for one in missing)
+        self._unsynced.update(map(os.path.dirname, missing))
 
-    def write(self, path: Path, pieces: Iterable[bytes | memoryview]) -> None:
+    def write(self, path: str | Path, pieces: Iterable[bytes | memoryview]) -> None:
         """A file under its name, whole or not at all."""
         partial = self.partial(path)
         try:
@@ -70,29 +71,30 @@ class Files:
                 os.unlink(partial)
             raise
 
-    def _create(self, path: Path) -> int:
+    def _create(self, path: str) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY
-        self.make_folder(path.parent)
+        folder = os.path.dirname(path)
+        self.make_folder(folder)
         try:
             return os.open(path, flags, 0o666)
         except FileNotFoundError:  # somebody removed the folder
-            path.parent.mkdir(parents=True, exist_ok=True)
+            os.makedirs(folder, exist_ok=True)
             return os.open(path, flags, 0o666)
 
-    def rename(self, src: Path, dst: Path) -> None:
+    def rename(self, src: str | Path, dst: str | Path) -> None:
         """Give a whole file its name."""
         os.replace(src, dst)
         if self._durable:
-            self._unsynced.add(dst.parent)
+            self._unsynced.add(os.path.dirname(dst))
 
-    def remove(self, path: Path) -> None:
+    def remove(self, path: str | Path) -> None:
         """Remove a file that may not be there."""
         try:
             os.unlink(path)
         except (FileNotFoundError, NotADirectoryError):
             return
         if self._durable:
-            self._unsynced.add(path.parent)
+            self._unsynced.add(os.path.dirname(path))
 
     def sync(self) -> None:
         """What was named or removed so far is so on the disk, too."""
@@ -100,7 +102,7 @@ class Files:
             sync_folder(self._unsynced.pop())
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: str | Path) -> None:
     """Bring the names in a folder to the disk, where the system can."""
     try:
         fd = os.open(folder, os.O_RDONLY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -124,24 +124,27 @@ class GrowingShard:
             self._stop += nbytes
         return offset
 
-    def write(self, inner: int, data: memoryview | None, offset: int) -> None:
-        """Write a chunk where a place was reserved; None: it is nothing but the fill value."""
-        if data is not None:
+    def write(self, inner: Sequence[int], encoded: Sequence[memoryview | None], offset: int) -> None:
+        """Write chunks one behind the other where a place was reserved; None: nothing but the fill value."""
+        stored = [data for data in encoded if data is not None]
+        if stored:
             self._begin()
             with self._descriptors.use(self._part) as fd:
-                pwrite(fd, data, offset)
+                pwrite(fd, stored[0] if len(stored) == 1 else b"".join(stored), offset)
         with self._lock:
-            self._table[inner] = EMPTY if data is None else (offset, len(data))
-            self.done[inner] = True
-            if self._old is not None:
-                self._old[inner] = EMPTY
+            for number, data in zip(inner, encoded, strict=True):
+                self._table[number] = EMPTY if data is None else (offset, len(data))
+                offset += 0 if data is None else len(data)
+                self.done[number] = True
+                if self._old is not None:
+                    self._old[number] = EMPTY
 
     def _begin(self) -> None:
         """Make the file. A checkpoint that is there belongs to another."""
         with self._lock:
             if self._is_begun:
                 return
-            self._files.make_folder(self.path.parent)
+            self._files.make_folder(str(self.path.parent))
             self._files.remove(self._checkpoint)
             with self._descriptors.use(self._part, os.O_RDWR | os.O_CREAT | os.O_TRUNC):
                 self._is_begun = True

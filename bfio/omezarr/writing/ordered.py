@@ -13,13 +13,14 @@ from bfio.omezarr.writing.arenas import Arenas
 
 __all__ = ["encode_in_order"]
 
-Encode = Callable[[int, np.ndarray], memoryview | None]
+Encoded = list[memoryview | None]
+Encode = Callable[[int, np.ndarray], Encoded]
 Reserve = Callable[[int, int], int]
-Write = Callable[[int, memoryview | None, int], None]
+Write = Callable[[int, Encoded, int], None]
 
 
 class _Done(NamedTuple):
-    data: memoryview | None
+    data: Encoded
     arena: np.ndarray
 
 
@@ -35,10 +36,10 @@ def encode_in_order(
         Most threads that this is worth.
     n : int
     arenas : Arenas
-    encode : callable (job, arena) -> memoryview or None
+    encode : callable (job, arena) -> list of memoryview or None
         In any thread and any order.
     reserve : callable (job, nbytes) -> int
-        In the order of the jobs, one at a time, for those that have bytes; must be cheap.
+        In the order of the jobs, one at a time; must be cheap.
     write : callable (job, data, what was reserved)
         In any thread and any order.
     """
@@ -87,8 +88,7 @@ class _Run:
         with self._lock:
             self._waiting[job] = done
             while (done_next := self._waiting.pop(self._n_reserved, None)) is not None:
-                data = done_next.data
-                place = 0 if data is None else self._reserve(self._n_reserved, len(data))
+                place = self._reserve(self._n_reserved, sum(map(len, filter(None, done_next.data))))
                 ready.append((self._n_reserved, done_next, place))
                 self._n_reserved += 1
         return ready

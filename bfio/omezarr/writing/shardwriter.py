@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,6 +30,13 @@ from bfio.omezarr.writing.shardtable import EMPTY, read_index
 __all__ = ["ShardFiles"]
 
 
+class _Group(NamedTuple):
+    shard: Index
+    inner: list[int]
+    indices: list[Index]
+    chunks: list[np.ndarray]
+
+
 class ShardFiles:
     """The sink of an array with shards; see :class:`bfio.omezarr.writing.sinks.ChunkSink`.
 
@@ -41,7 +50,7 @@ class ShardFiles:
         self._codec = ChunkCodec(meta)
         if meta.index_crc:
             crc32c(b"")  # complain now, not when the first shard is full
-        self._per = meta.per_shard
+        self._grid, self._per = meta.grid, meta.per_shard
         self._n = math.prod(self._per)
         self._shards = tuple(-(-n // per) for n, per in zip(meta.grid, self._per, strict=True))
         self._files, self._descriptors = Files(self._root, durable), Descriptors()
@@ -57,47 +66,59 @@ class ShardFiles:
 
     def put(self, indices: Sequence[Index], chunks: Sequence[np.ndarray]) -> None:
         """Encode and store whole chunks."""
-        jobs = [
-            (*self._place(checked_index(self.meta, index)), index, chunk)
-            for index, chunk in zip(indices, chunks, strict=True)
-        ]
-        for *_, chunk in jobs:
+        jobs = []
+        for index, chunk in zip(indices, chunks, strict=True):
             self._codec.check(chunk)
-        jobs.sort(key=lambda job: job[:2])
+            plain = checked_index(self._grid, index)
+            jobs.append((*self._place(plain), plain, chunk))
+        jobs.sort(key=itemgetter(0, 1))
         entered: dict[Index, GrowingShard] = {}
+        last = {job[0]: job[2] for job in jobs}
         try:
-            for shard, _, index, _ in jobs:
-                if shard not in entered:
-                    with write_errors(self.meta, self._path(shard), index):
-                        entered[shard] = self._enter(shard)
-            self._put(jobs, entered)
+            for shard, index in last.items():
+                with write_errors(self.meta, self._path(shard), index):
+                    entered[shard] = self._enter(shard)
+            self._put(self._groups(jobs), entered)
         except BaseException:
             for shard in entered:
                 self._leave(shard)
             raise
-        self._leave_and_complete(entered, {job[0]: job[2] for job in jobs})
+        self._leave_and_complete(last)
 
-    def _put(self, jobs: list[tuple[Index, int, Index, np.ndarray]], shards: dict[Index, GrowingShard]) -> None:
-        def encode(job: int, arena: np.ndarray) -> memoryview | None:
-            shard, _, index, chunk = jobs[job]
-            with write_errors(self.meta, shards[shard].path, index):
-                return None if self._codec.is_fill(chunk) else self._codec.encode(chunk, arena)
+    def _groups(self, jobs: list[tuple[Index, int, Index, np.ndarray]]) -> list[_Group]:
+        """Chunks that are encoded and written together: of one shard, in its order."""
+        groups: list[_Group] = []
+        for shard, inner, index, chunk in jobs:
+            if not groups or groups[-1].shard != shard or len(groups[-1].chunks) == self._codec.group:
+                groups.append(_Group(shard, [], [], []))
+            group = groups[-1]
+            group.inner.append(inner)
+            group.indices.append(index)
+            group.chunks.append(chunk)
+        return groups
+
+    def _put(self, groups: list[_Group], shards: dict[Index, GrowingShard]) -> None:
+        def encode(job: int, arena: np.ndarray) -> list[memoryview | None]:
+            group = groups[job]
+            with write_errors(self.meta, shards[group.shard].path, group.indices[0]):
+                return self._codec.encode(group.chunks, arena)
 
         def reserve(job: int, nbytes: int) -> int:
-            return shards[jobs[job][0]].reserve(nbytes)
+            return shards[groups[job].shard].reserve(nbytes)
 
-        def write(job: int, data: memoryview | None, offset: int) -> None:
-            shard, inner, index, _ = jobs[job]
-            with write_errors(self.meta, shards[shard].path, index, offset):
-                shards[shard].write(inner, data, offset)
-            self._written[tuple(index)] = True
+        def write(job: int, encoded: list[memoryview | None], offset: int) -> None:
+            group = groups[job]
+            with write_errors(self.meta, shards[group.shard].path, group.indices[0], offset):
+                shards[group.shard].write(group.inner, encoded, offset)
+            for index in group.indices:
+                self._written[index] = True
 
-        n_threads = n_jobs(len(jobs), self._codec.nbytes)
-        encode_in_order(self._workers, n_threads, len(jobs), self._arenas, encode, reserve, write)
+        n_threads = min(len(groups), n_jobs(len(groups) * self._codec.group, self._codec.nbytes))
+        encode_in_order(self._workers, n_threads, len(groups), self._arenas, encode, reserve, write)
 
     def get(self, index: Index) -> np.ndarray | None:
         """Pixels of a chunk; None: it was never written."""
-        index = checked_index(self.meta, index)
+        index = checked_index(self._grid, index)
         shard, inner = self._place(index)
         try:
             data = self._encoded(shard, inner)
@@ -135,7 +156,7 @@ class ShardFiles:
     def mark(self, indices: Sequence[Index]) -> None:
         """Count chunks as written, which a session knows to hold nothing but the fill value."""
         for index in indices:
-            self._written[checked_index(self.meta, index)] = True
+            self._written[checked_index(self._grid, index)] = True
 
     # -- what is there ------------------------------------------------------------------------------------------------
 
@@ -211,13 +232,13 @@ class ShardFiles:
         finally:
             self._leave(shard)
 
-    def _leave_and_complete(self, shards: Iterable[Index], last: dict[Index, Index]) -> None:
-        """Leave shards, and finish those that are full, of which the `last` chunk is named in errors."""
+    def _leave_and_complete(self, last: dict[Index, Index]) -> None:
+        """Leave shards, and finish those that are full; errors name the last chunk that was put into them."""
         error: BaseException | None = None
-        for shard in shards:
+        for shard, index in last.items():
             self._leave(shard)
             try:
-                with write_errors(self.meta, self._path(shard), last[shard]):
+                with write_errors(self.meta, self._path(shard), index):
                     self._complete(shard, only_full=True)
             except BaseException as failed:  # noqa: BLE001 - the others must be left, too
                 error = error or failed

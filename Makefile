@@ -31,8 +31,9 @@ SANITIZED_TESTS ?= -k "compress or deflate or pyramid or lzw or packbits or conv
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
-demo: install ## convert a real image to a pyramidal OME-TIFF, read it back, also by Bio-Formats, compare (IMAGE=path)
+demo: install ## convert a real image to OME-TIFF and OME-Zarr, read them back, also by Bio-Formats, compare (IMAGE=path)
 	$(PIP) --no-deps --only-binary :all: scikit-image
+	$(PIP) --group zarr-validators
 	$(BIN)/python tools/demo.py $(IMAGE)
 
 test: install $(VENV)/.readers ## the whole test suite, with the other libraries that must read our files

@@ -2,8 +2,8 @@
 
 An image becomes a tiled OME-TIFF with a pyramid through ``bfio convert``; regions and all levels of it are read back
 and compared, pixel for pixel, and so is what Bio-Formats makes of the file. Then a PNG, which only Bio-Formats reads,
-is converted, and a region of an image of 60,000 x 60,000 pixels is read, which Bio-Formats makes up. Without an image,
-the demo takes the photograph of stained tissue that the scikit-image package ships, and lays it out 8 by 8 times,
+is converted, and a region of an image of 60,000 x 60,000 pixels is read, which Bio-Formats makes up. The image becomes
+OME-Zarr as well, which two validators look at. Without an image, the demo takes the photograph of stained tissue that the scikit-image package ships, and lays it out 8 by 8 times,
 mirrored, to have the size of a part of a slide. Everything goes to ``demo-output``.
 """
 
@@ -107,6 +107,16 @@ def compare_bioformats(path: Path) -> None:
         assert [(level.size_y, level.size_x) for level in other.levels] == levels, "it finds other levels"
 
 
+def convert_to_zarr(source: Path, store: Path) -> None:
+    """The same image as OME-Zarr, which two validators look at; its pixels are compared as well."""
+    run_bfio("convert", source, store, "--force")
+    for validator in ("ome-zarr-models", "yaozarrs"):
+        say(f"{validator} validate {store}")
+        if subprocess.run([Path(sys.executable).with_name(validator), "validate", store], check=False).returncode:
+            raise SystemExit(f"{validator} finds the store invalid")
+    compare_regions(source, store)
+
+
 def convert_png() -> None:
     """A file that is not TIFF, from PNG to a pyramid."""
     pixels = np.indices((1000, 1500, 3)).sum(axis=0).astype(np.uint8) * np.array([1, 2, 3], np.uint8)
@@ -166,6 +176,7 @@ def main() -> None:
     compare_regions(source, path)
     if is_small:
         compare_levels(path)
+    convert_to_zarr(source, path.with_suffix("").with_suffix(".ome.zarr"))
     say("Bio-Formats, in the JVM that pip has installed")
     compare_bioformats(path)
     convert_png()

@@ -22,6 +22,13 @@ CODED = [("zlib",), ("zstd",), ("gzip",), ("blosc",), ("lz4",), ("bz2",), ("lzma
 KEY = "c/1/0/1"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_chunks_are_cached_too():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bfio.omezarr.fastread.CACHED_NBYTES", 0)
+        yield
+
+
 def make(folder, codecs=("zstd",), shard=None, **how):
     meta, expected = write_array(folder, IMAGE, (2, 16, 16), shard, codecs, **how)
     return meta, tczyx(expected, "zyx")

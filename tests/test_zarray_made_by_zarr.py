@@ -21,6 +21,13 @@ numcodecs = pytest.importorskip("numcodecs")
 DTYPES = ["bool", "uint8", "int16", ">u2", "<i4", ">f4", "float16", "float64", "uint64", "complex64", ">c16"]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_chunks_are_cached_too():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bfio.omezarr.fastread.CACHED_NBYTES", 0)
+        yield
+
+
 def compressors_v3():
     codecs = zarr.codecs
     blosc = [

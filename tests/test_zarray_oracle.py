@@ -21,6 +21,13 @@ DTYPES = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_chunks_are_cached_too():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bfio.omezarr.fastread.CACHED_NBYTES", 0)
+        yield
+
+
 def pixels(shape, dtype, seed=0):
     rng = np.random.default_rng(seed)
     dtype = np.dtype(dtype)

@@ -81,6 +81,8 @@ def group_planes(selected: Sequence[Sequence[int]], chunk: Sequence[int], stride
         Bytes of the output from one index to the next along each axis.
     """
     n_axes = len(chunk)
+    if all(len(positions) == 1 for positions in selected):
+        return _one_plane([positions[0] for positions in selected], chunk)
     shape = tuple(map(len, selected))
     index = np.empty((n_axes, *shape), np.int64)
     inside = np.zeros(shape, np.int64)
@@ -99,6 +101,14 @@ def group_planes(selected: Sequence[Sequence[int]], chunk: Sequence[int], stride
     first = np.concatenate([[0], fresh])
     bounds = np.append(first, flat.shape[1])
     return Planes(flat[:, first].T, bounds, inside.ravel()[order], place.ravel()[order])
+
+
+def _one_plane(position: Sequence[int], chunk: Sequence[int]) -> Planes:
+    inside = 0
+    for item, size in zip(position, chunk, strict=True):
+        inside = inside * size + item % size
+    index = [item // size for item, size in zip(position, chunk, strict=True)]
+    return Planes(np.array([index]), np.array([0, 1]), np.array([inside]), np.zeros(1, np.int64))
 
 
 def progressions(indices: Sequence[int]) -> Iterator[tuple[int, range]]:

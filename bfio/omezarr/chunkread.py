@@ -17,7 +17,8 @@ from bfio.omezarr.bytecodecs import decoder_of
 from bfio.omezarr.chunkfile import ChunkFile, open_chunk
 from bfio.omezarr.plan import Run
 from bfio.omezarr.shardindex import ABSENT, IndexCache, index_nbytes, parse_index
-from bfio.omezarr.slots import CacheLease, Hand, give_slots
+from bfio.omezarr.slots import CacheLease, Hand, place_chunk, share_slot
+from bfio.plan import NO_SLOT
 
 if TYPE_CHECKING:
     from bfio.omezarr.nodes import Nodes
@@ -30,9 +31,6 @@ INDEX_NBYTES = 16 << 20
 """Bytes of indices of shards that are kept."""
 SLACK = 1 << 16
 
-_Load = Callable[[int], bytes]
-"""Encoded bytes of a chunk, by its number in the run."""
-
 
 class ChunkReader:
     """Decodes chunks of one array, file by file; threads may call it at once."""
@@ -40,12 +38,17 @@ class ChunkReader:
     def __init__(self, nodes: Nodes, meta: ArrayMeta) -> None:
         self._nodes = nodes
         self._meta = meta
-        self._folder = None if nodes.root is None else os.path.join(nodes.root, meta.path)
-        self._per_shard = np.array(meta.per_shard, np.int64)
-        self._inner_steps = np.array([prod(meta.per_shard[axis + 1 :]) for axis in range(len(meta.shape))], np.int64)
+        self._folder = None if nodes.root is None else os.path.join(nodes.root, meta.path, "")
+        self._nbytes = meta.chunk_nbytes
+        self._per = meta.per_shard
+        self._per_shard = np.array(self._per, np.int64)
+        self._inner_steps = np.array([prod(self._per[axis + 1 :]) for axis in range(len(self._per))], np.int64)
         self._indices = IndexCache(INDEX_NBYTES)
         self._unpack = decoder_of(meta.chain) if meta.route is Route.BYTES else None
+        self._by_kernel = meta.route is Route.KERNEL
+        self._in_place = self._by_kernel and CAN_READ
         self.coded = bool(meta.chain.names)
+        self.cheap = self._in_place and self._folder is not None
 
     def close(self) -> None:
         """Forget the indices of shards."""
@@ -64,176 +67,162 @@ class ChunkReader:
         ChunkDecodeError
         """
         meta = self._meta
-        file_index = [at // per for at, per in zip(run.chunks[0].tolist(), meta.per_shard, strict=True)]
+        file_index = [at // per for at, per in zip(run.chunk, self._per, strict=True)]
         if self._folder is None:
             return self._read_value(run, meta.store_key(file_index), lease, hand)
-        path = os.path.join(self._folder, meta.key(file_index))
+        path = self._folder + meta.key(file_index)
         try:
             file = open_chunk(path)
         except OSError as error:
-            raise self._error(run, 0, path, f"the file can not be read ({error.strerror or error})") from error
+            raise self._error(run, path, f"the file can not be read ({error.strerror or error})") from error
         if file is None:
             self._fill(run, hand, path)
             return True
         with file:
-            return self._read_file(run, file, path, lease, hand)
+            if meta.shard is not None:
+                return self._read_shard(run, file, path, lease, hand)
+            self._check_nbytes(run, file.size, 0, path)
+            self._read_one(run, file, 0, file.size, path, lease, hand)
+            return False
 
     # -- files ------------------------------------------------------------------------------------------------------
 
-    def _read_file(self, run: Run, file: ChunkFile, path: str, lease: CacheLease | None, hand: Hand) -> bool:
+    def _read_shard(self, run: Run, file: ChunkFile, path: str, lease: CacheLease | None, hand: Hand) -> bool:
         offsets, nbytes = self._entries(run, file, path)
         present = nbytes > 0
-        by_kernel = self._meta.route is Route.KERNEL
-        run.tasks["offset"], run.tasks["nbytes"] = np.repeat(offsets, run.counts), np.repeat(nbytes, run.counts)
-        cached, hit = give_slots(run, present, lease, file.identity, own=by_kernel and self.coded)
-        if by_kernel and CAN_READ:
-            self._decode_in_place(run, file, path, cached, lease, hand)
+        if lease is None and self._in_place:
+            counts = run.counts
+            run.tasks["offset"], run.tasks["nbytes"] = np.repeat(offsets, counts), np.repeat(nbytes, counts)
+            if self.coded:
+                share_slot(run, present)
+            self._decode(run, file.fd, b"", hand.slab_for(run), hand, path)
         else:
-
-            def load(number: int) -> bytes:
-                return file.pread(int(offsets[number]), int(nbytes[number]))
-
-            self._decode_each(run, load, path, present & ~hit, cached, lease, hand)
+            for number, place in enumerate(zip(offsets.tolist(), nbytes.tolist(), strict=True)):
+                one = run.one(number)
+                if place[1]:
+                    self._read_one(one, file, *place, path, lease, hand)
+                else:
+                    self._fill(one, hand, path)
         return not present.all()
+
+    def _read_one(
+        self, run: Run, file: ChunkFile, offset: int, nbytes: int, path: str, lease: CacheLease | None, hand: Hand
+    ) -> None:
+        """A run of one chunk that is there."""
+        key = (run.chunks.tobytes(), file.identity)
+        cached, hit = place_chunk(run, lease, key, own=self._by_kernel and self.coded)
+        slab = lease.slab if lease is not None and cached else hand.slab_for(run)
+        if self._in_place:
+            run.tasks["offset"], run.tasks["nbytes"] = offset, nbytes
+            self._decode(run, file.fd, b"", slab, hand, path)
+        else:
+            data = b"" if hit else self._unpacked(run, lambda: file.pread(offset, nbytes), path, offset)
+            self._decode_bytes(run, data, slab, hand, path)
 
     def _entries(self, run: Run, file: ChunkFile, path: str) -> tuple[np.ndarray, np.ndarray]:
         """Offsets and byte counts of the chunks of a run; a byte count of 0 where a shard does not hold one."""
-        if self._meta.shard is None:
-            self._check_nbytes(run, 0, file.size, 0, path)
-            return np.zeros(1, np.uint64), np.array([file.size], np.uint64)
         try:
             table = self._indices.get((path, file.identity), lambda: self._load_index(file))
         except (FormatError, OSError) as error:
-            raise self._error(run, 0, path, str(error)) from error
+            raise self._error(run, path, str(error)) from error
         entries = table[(run.chunks % self._per_shard) @ self._inner_steps]
         absent = (entries == ABSENT).all(axis=1)
-        for number in np.flatnonzero(~absent).tolist():
-            offset, nbytes = entries[number].tolist()
-            if offset > file.size or nbytes > file.size - offset:
-                raise self._error(run, number, path, "the index of the shard points behind its end", offset)
-            self._check_nbytes(run, number, nbytes, offset, path)
-        entries = np.where(absent[:, np.newaxis], np.uint64(0), entries)
-        return entries[:, 0], entries[:, 1]
+        if absent.any():
+            entries = np.where(absent[:, np.newaxis], np.uint64(0), entries)
+        offsets, nbytes = entries[:, 0], entries[:, 1]
+        size = np.uint64(file.size)
+        for number in np.flatnonzero((nbytes > size) | (offsets > size - np.minimum(nbytes, size))).tolist():
+            reason = "the index of the shard points behind its end"
+            raise self._error(run.one(number), path, reason, int(offsets[number]))
+        odd = nbytes > 2 * self._nbytes + SLACK if self.coded else nbytes != self._nbytes
+        for number in np.flatnonzero((odd | (nbytes == 0)) & ~absent).tolist():
+            self._check_nbytes(run.one(number), int(nbytes[number]), int(offsets[number]), path)
+        return offsets, nbytes
 
     def _load_index(self, file: ChunkFile) -> np.ndarray:
-        n_chunks = prod(self._meta.per_shard)
+        n_chunks = prod(self._per)
         size = index_nbytes(n_chunks, self._meta.index_crc)
         if size > file.size:
             raise FormatError(f"the shard has {file.size} bytes, fewer than its index ({size})")
         raw = file.pread(file.size - size if self._meta.index_at_end else 0, size)
         return parse_index(raw, n_chunks, self._meta.index_crc)
 
-    def _check_nbytes(self, run: Run, number: int, nbytes: int, offset: int, path: str) -> None:
+    def _check_nbytes(self, run: Run, nbytes: int, offset: int, path: str) -> None:
         """Refuse what can not be a chunk, before anything is read."""
-        expected = self._meta.chunk_nbytes
         if not nbytes:
-            raise self._error(run, number, path, "it is empty", offset)
-        if not self.coded and nbytes != expected:
-            raise self._error(run, number, path, f"it has {nbytes} bytes, not {expected}", offset)
-        if nbytes > 2 * expected + SLACK:  # the kernels would read no more
-            raise self._error(run, number, path, f"it has {nbytes} bytes, too many for {expected} decoded", offset)
-
-    def _decode_in_place(
-        self, run: Run, file: ChunkFile, path: str, cached: np.ndarray, lease: CacheLease | None, hand: Hand
-    ) -> None:
-        """The kernels read the file themselves; chunks in the cache and others are two calls, as their memory is."""
-        if lease is None or not cached.any():
-            self._decode(run, run.tasks, np.arange(len(run)), file.fd, b"", hand.slab_for(run.tasks), hand, path)
-            return
-        for mask, in_cache in ((cached, True), (~cached, False)):
-            tasks = run.tasks[np.repeat(mask, run.counts)]
-            if len(tasks):
-                slab = lease.slab if in_cache else hand.slab_for(tasks)
-                self._decode(run, tasks, np.flatnonzero(mask), file.fd, b"", slab, hand, path)
+            raise self._error(run, path, "it is empty", offset)
+        if not self.coded and nbytes != self._nbytes:
+            raise self._error(run, path, f"it has {nbytes} bytes, not {self._nbytes}", offset)
+        if nbytes > 2 * self._nbytes + SLACK:  # the kernels would read no more
+            raise self._error(run, path, f"it has {nbytes} bytes, too many for {self._nbytes} decoded", offset)
 
     # -- bytes ------------------------------------------------------------------------------------------------------
 
     def _read_value(self, run: Run, key: str, lease: CacheLease | None, hand: Hand) -> bool:
         """A chunk of a store without files: it is fetched as a whole, unless it is in the cache."""
         where = f"{self._nodes.name}/{key}"
-        run.tasks["nbytes"] = 1
-        own = self._meta.route is Route.KERNEL and self.coded
-        cached, hit = give_slots(run, np.ones(1, bool), lease, None, own=own)
+        known = (run.chunks.tobytes(), None)
+        found = None if lease is not None and lease.holds(known) else self._fetched(run, key, where)
+        if found is None and (lease is None or not lease.holds(known)):
+            self._fill(run, hand, where)
+            return True
+        cached, hit = place_chunk(run, lease, known, own=self._by_kernel and self.coded)
+        if found is None and not hit and lease is not None:  # it was pushed out of the cache at this moment
+            lease.spoil()
+            return self._read_value(run, key, None, hand)
         data = b""
-        if not hit[0]:
-            try:
-                found = self._nodes.get(key)
-            except OSError as error:
-                raise self._error(run, 0, where, f"it can not be read ({error})") from error
-            if found is None:
-                if lease is not None:
-                    lease.spoil()
-                self._fill(run, hand, where)
-                return True
-            data = found
-            self._check_nbytes(run, 0, len(data), 0, where)
-            run.tasks["nbytes"] = len(data)
-        self._decode_each(run, lambda _: data, where, ~hit, cached, lease, hand)
+        if not hit:
+            data = self._unpacked(run, lambda: found or b"", where, 0)
+        self._decode_bytes(run, data, lease.slab if lease is not None and cached else hand.slab_for(run), hand, where)
         return False
 
-    def _decode_each(
-        self,
-        run: Run,
-        load: _Load,
-        path: str,
-        wanted: np.ndarray,
-        cached: np.ndarray,
-        lease: CacheLease | None,
-        hand: Hand,
-    ) -> None:
-        """Chunk by chunk; the kernels get the bytes of those that are wanted, the others are cached or absent."""
-        bounds = np.concatenate([[0], np.cumsum(run.counts)])
-        for number in range(len(run)):
-            tasks = run.tasks[bounds[number] : bounds[number + 1]]
-            slab = lease.slab if lease is not None and cached[number] else hand.slab_for(tasks)
-            data = b""
-            if wanted[number]:
-                data = self._unpacked(run, number, load, path, int(tasks["offset"][0]))
-                tasks["offset"], tasks["nbytes"] = 0, len(data)
-            self._decode(run, tasks, np.array([number]), -1, data, slab, hand, path)
+    def _fetched(self, run: Run, key: str, where: str) -> bytes | None:
+        try:
+            data = self._nodes.get(key)
+        except OSError as error:
+            raise self._error(run, where, f"it can not be read ({error})") from error
+        if data is not None:
+            self._check_nbytes(run, len(data), 0, where)
+        return data
 
-    def _unpacked(self, run: Run, number: int, load: _Load, path: str, offset: int) -> bytes:
+    def _unpacked(self, run: Run, load: Callable[[], bytes], path: str, offset: int) -> bytes:
         """Bytes of a chunk as the kernels take them."""
         try:
-            data = load(number)
-            return data if self._unpack is None else self._unpack(data, self._meta.chunk_nbytes)
+            data = load()
+            return data if self._unpack is None else self._unpack(data, self._nbytes)
         except OSError as error:
-            raise self._error(run, number, path, f"it can not be read ({error.strerror or error})", offset) from error
+            raise self._error(run, path, f"it can not be read ({error.strerror or error})", offset) from error
         except FormatError as error:
-            raise self._error(run, number, path, str(error), offset) from error
+            raise self._error(run, path, str(error), offset) from error
 
     # -- the kernels ------------------------------------------------------------------------------------------------
 
     def _fill(self, run: Run, hand: Hand, path: str) -> None:
         """Chunks that are not there have the fill value."""
-        run.tasks["nbytes"], run.tasks["slot"], run.tasks["ready"] = 0, -1, 0
-        self._decode(run, run.tasks, np.arange(len(run)), -1, b"", None, hand, path)
+        run.tasks["nbytes"], run.tasks["slot"], run.tasks["ready"] = 0, NO_SLOT, 0
+        self._decode(run, -1, b"", None, hand, path)
 
-    def _decode(
-        self,
-        run: Run,
-        tasks: np.ndarray,
-        numbers: np.ndarray,
-        fd: int,
-        data: bytes,
-        slab: np.ndarray | None,
-        hand: Hand,
-        path: str,
-    ) -> None:
-        """Run tasks, those of chunks `numbers` of the run, in this thread and in their order."""
-        form = run.plan.form if self._unpack is None else run.plan.plain_form
+    def _decode_bytes(self, run: Run, data: bytes, slab: np.ndarray | None, hand: Hand, path: str) -> None:
+        """One chunk from its bytes, which may be none if it is in its slot already."""
+        run.tasks["offset"], run.tasks["nbytes"] = 0, max(1, len(data))
+        self._decode(run, -1, data, slab, hand, path)
+
+    def _decode(self, run: Run, fd: int, data: bytes, slab: np.ndarray | None, hand: Hand, path: str) -> None:
+        """Do the tasks of a run in this thread, and in their order."""
+        plan, tasks = run.plan, run.tasks
+        form = plan.form if self._unpack is None else plan.plain_form
         hand.counter[0] = 0
         while True:
-            status, index = _kernels.decode_tiles(form, tasks, fd, data, run.plan.out, slab, hand.counter, BUDGET)
+            status, index = _kernels.decode_tiles(form, tasks, fd, data, plan.out, slab, hand.counter, BUDGET)
             if status:
-                number = int(np.repeat(numbers, run.counts[numbers])[index])
-                raise self._error(run, number, path, _kernels.reason(status), int(tasks["offset"][index]))
+                number = int(np.searchsorted(plan.bounds, plan.borders[run.first] + index, "right")) - 1 - run.first
+                raise self._error(run.one(number), path, _kernels.reason(status), int(tasks["offset"][index]))
             if index == -1:
                 return
 
-    def _error(self, run: Run, number: int, path: str, reason: str, offset: int = 0) -> ChunkDecodeError:
-        chunk = tuple(run.chunks[number].tolist())
+    def _error(self, run: Run, path: str, reason: str, offset: int = 0) -> ChunkDecodeError:
+        """For the first chunk of a run."""
         tile = 0
-        for at, n in zip(chunk, self._meta.grid, strict=True):
+        for at, n in zip(run.chunk, self._meta.grid, strict=True):
             tile = tile * n + at
-        return ChunkDecodeError(path, self._meta.path, chunk, tile, offset, reason)
+        return ChunkDecodeError(path, self._meta.path, tuple(run.chunk), tile, offset, reason)

@@ -28,6 +28,8 @@ RUN_NBYTES = 4 << 20
 RAW_SHARE = 1 << 20
 CODED_SHARE = 64 << 10
 """Decoded bytes that make another worker thread worth its start: uncompressed, compressed."""
+CACHED_NBYTES = 16 << 10
+"""Chunks that decode faster than they are found in the cache are not kept."""
 MAX_ITEMS = 1 << 32
 """The kernels count the rows of a chunk with 32 bits."""
 MAX_RANK = 5
@@ -116,7 +118,8 @@ class ArrayReader:
     def _run_cached(self, plan: ReadPlan) -> bool:
         """Do all of a plan; whether a chunk was not there. Large reads would only flush the cache."""
         nbytes = self._meta.chunk_nbytes
-        if not self._chunks.coded or len(plan.chunks) * nbytes > self._cache_nbytes // 4:
+        cheap = self._chunks.cheap and nbytes < CACHED_NBYTES
+        if cheap or not self._chunks.coded or len(plan.chunks) * nbytes > self._cache_nbytes // 4:
             return self._run(plan, None)
         cache = self._cache
         if cache is None:
@@ -159,7 +162,8 @@ class ArrayReader:
             order = np.lexsort(shards.T[::-1])
             plan, shards = plan.reordered(order), shards[order]
         nbytes = self._meta.chunk_nbytes
-        most = max(1, min(RUN_NBYTES // nbytes, n_chunks // (4 * self._workers.n)))
+        least, most = (max(1, limit // nbytes) for limit in (CODED_SHARE, RUN_NBYTES))
+        most = min(most, max(least, n_chunks // (4 * self._workers.n)))
         borders = np.flatnonzero(np.any(shards[1:] != shards[:-1], axis=1)) + 1
         runs = []
         for first, stop in zip([0, *borders.tolist()], [*borders.tolist(), n_chunks], strict=True):

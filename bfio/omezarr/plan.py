@@ -102,6 +102,12 @@ class ReadPlan:
         return replace(self, chunks=self.chunks[order], bounds=bounds, tasks=self.tasks[moved], whole=self.whole[order])
 
     @cached_property
+    def borders(self) -> list[int]:
+        """The bounds as a list."""
+        borders: list[int] = self.bounds.tolist()
+        return borders
+
+    @cached_property
     def plain_form(self) -> np.ndarray:
         """For chunks that are decompressed before."""
         form = self.form.copy()
@@ -109,26 +115,34 @@ class ReadPlan:
         return form
 
 
-@dataclass(frozen=True)
 class Run:
-    """Chunks ``first:stop`` of a plan, all of one file."""
+    """Chunks ``first:stop`` of a plan, all of one file.
 
-    plan: ReadPlan
-    first: int
-    stop: int
+    Attributes
+    ----------
+    plan : ReadPlan
+    first, stop : int
+    tasks : ndarray
+        Those of these chunks, as a view.
+    """
+
+    __slots__ = ("first", "plan", "stop", "tasks")
+
+    def __init__(self, plan: ReadPlan, first: int, stop: int) -> None:
+        self.plan, self.first, self.stop = plan, first, stop
+        self.tasks = plan.tasks[plan.borders[first] : plan.borders[stop]]
 
     def __len__(self) -> int:
         return self.stop - self.first
 
-    @cached_property
+    def one(self, number: int) -> Run:
+        """One of the chunks."""
+        return Run(self.plan, self.first + number, self.first + number + 1)
+
+    @property
     def counts(self) -> np.ndarray:
         """Number of tasks of each chunk."""
         return np.diff(self.plan.bounds[self.first : self.stop + 1])
-
-    @cached_property
-    def tasks(self) -> np.ndarray:
-        """Tasks of these chunks, as a view."""
-        return self.plan.tasks[self.plan.bounds[self.first] : self.plan.bounds[self.stop]]
 
     @property
     def chunks(self) -> np.ndarray:
@@ -136,9 +150,15 @@ class Run:
         return self.plan.chunks[self.first : self.stop]
 
     @property
-    def whole(self) -> np.ndarray:
-        """Whether all of a chunk's pixels are asked for."""
-        return self.plan.whole[self.first : self.stop]
+    def chunk(self) -> list[int]:
+        """Index of the first chunk."""
+        index: list[int] = self.plan.chunks[self.first].tolist()
+        return index
+
+    @property
+    def whole(self) -> bool:
+        """Whether all pixels of the first chunk are asked for."""
+        return bool(self.plan.whole[self.first])
 
 
 def plan_reads(meta: ArrayMeta, axes: str, box: Box, out: np.ndarray, rescale: Rescale) -> Iterator[ReadPlan]:
@@ -161,6 +181,9 @@ def plan_reads(meta: ArrayMeta, axes: str, box: Box, out: np.ndarray, rescale: R
 def _batches(planes: Planes, down: Cuts, across: Cuts) -> Iterator[tuple[Planes, Cuts]]:
     """Split what would become too many tasks: by groups of planes, and within a group by rows of chunks."""
     n_groups = len(planes.chunk)
+    if len(planes.place) * len(down) * len(across) <= MAX_TASKS:
+        yield planes, down
+        return
     rest = len(across) * int(np.diff(planes.bounds).max())
     n_down = min(len(down), max(1, MAX_TASKS // rest))
     n_few = max(1, MAX_TASKS // (rest * n_down))

@@ -10,7 +10,7 @@ from bfio.omezarr.plan import Run
 from bfio.plan import NO_SLOT
 from bfio.tilecache import Lease, TileCache
 
-__all__ = ["CacheLease", "Hand", "give_slots"]
+__all__ = ["CacheLease", "Hand", "place_chunk", "share_slot"]
 
 
 class CacheLease:
@@ -48,37 +48,39 @@ class Hand:
         self._slab: np.ndarray | None = None
         self.counter = np.zeros(1, np.int64)
 
-    def slab_for(self, tasks: np.ndarray) -> np.ndarray | None:
+    def slab_for(self, run: Run) -> np.ndarray | None:
         """Room for one decoded chunk; None where no task needs it."""
-        if self._slab is None and (tasks["slot"] != NO_SLOT).any():
+        if self._slab is None and len(run.tasks) > len(run):
             self._slab = np.empty(self._chunk_nbytes, np.uint8)
         return self._slab
 
 
-def give_slots(
-    run: Run, present: np.ndarray, lease: CacheLease | None, identity: Hashable, *, own: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Slots of the chunks of a run, written into their tasks.
+def share_slot(run: Run, present: np.ndarray) -> None:
+    """Let a run's chunks of which several planes are wanted pass through the thread's own memory, one by one.
 
-    A chunk of which several planes are wanted, and that gets no place in the cache, is decoded into the thread's own
-    memory if ``own``: its first task decodes, the others find it ready.
+    The first task of such a chunk decodes it, the others find it ready.
+    """
+    counts = run.counts
+    run.tasks["slot"] = np.repeat(np.where(present & (counts > 1), 0, NO_SLOT), counts)
+    run.tasks["ready"] = run.tasks["slot"] != NO_SLOT
+    run.tasks["ready"][np.cumsum(counts) - counts] = 0
+
+
+def place_chunk(run: Run, lease: CacheLease | None, key: Hashable, *, own: bool) -> tuple[bool, bool]:
+    """Give the only chunk of a run a place in the cache, or in the thread's own memory (``own``) if it needs one.
 
     Returns
     -------
     (cached, hit)
-        For each chunk: whether its slot is in the cache, and whether it is decoded already.
+        Whether it has a place in the cache, and whether it is decoded there already.
     """
-    slots = np.full(len(run), NO_SLOT, np.int64)
-    hit = np.zeros(len(run), bool)
-    if lease is not None:
-        for number in np.flatnonzero(present).tolist():
-            key = (run.chunks[number].tobytes(), identity)
-            if not run.whole[number] or lease.holds(key):  # a whole chunk goes straight to its place
-                slots[number], hit[number] = lease.place(key)
-    cached = slots != NO_SLOT
-    if own:
-        slots[present & ~cached & (run.counts > 1)] = 0
-    run.tasks["slot"] = np.repeat(slots, run.counts)
-    run.tasks["ready"] = run.tasks["slot"] != NO_SLOT
-    run.tasks["ready"][np.cumsum(run.counts) - run.counts] = hit
+    slot, hit = NO_SLOT, False
+    if lease is not None and (not run.whole or lease.holds(key)):  # a whole chunk goes straight to its place
+        slot, hit = lease.place(key)
+    cached = slot != NO_SLOT
+    if own and not cached and len(run.tasks) > 1:
+        slot = 0
+    if slot != NO_SLOT:
+        run.tasks["slot"], run.tasks["ready"] = slot, 1
+        run.tasks["ready"][0] = hit
     return cached, hit

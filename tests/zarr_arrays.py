@@ -120,7 +120,7 @@ def write_array(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / (".zarray" if version == 2 else "zarr.json")).write_text(json.dumps(document))
     meta = parse_array(document, "")
-    expected = image.copy()
+    expected = np.array(image)
     encoded = {}
     for index in np.ndindex(*meta.grid):
         if index in skip:

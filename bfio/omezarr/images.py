@@ -89,12 +89,12 @@ def _multiscale(entry: Any, ome: Mapping[str, Any], shown: Shown, where: str) ->
     if not isinstance(entry, Mapping):
         raise FormatError(f"{where}: an entry of multiscales must be an object, but is {kind_of(entry)}")
     version = _version(entry, ome, where)
-    axes = _axes(entry, where)
     datasets = entry.get("datasets")
     if not isinstance(datasets, list) or not datasets:
         raise FormatError(f"{where}: datasets must be a list of the levels, but is {_told(datasets)}")
     if len(datasets) > _MAX_LEVELS:
         raise FormatError(f"{where}: datasets has {len(datasets)} levels; {_MAX_LEVELS} are the most")
+    axes = _axes(entry, datasets, where)
     after = read_transforms(entry.get("coordinateTransformations"), len(axes), where) if axes else Placement()
     return Multiscale(
         clean_text(entry.get("name")),
@@ -121,16 +121,16 @@ def _version(entry: Mapping[str, Any], ome: Mapping[str, Any], where: str) -> st
     return version
 
 
-def _axes(entry: Mapping[str, Any], where: str) -> tuple[Axis, ...] | None:
+def _axes(entry: Mapping[str, Any], datasets: list[Any], where: str) -> tuple[Axis, ...] | None:
     if entry.get("axes") is not None:
         return read_axes(entry["axes"], where)
     systems = entry.get("coordinateSystems")
     if systems is None:
         return None
-    return _axes_of_systems(systems, entry, where)
+    return _axes_of_systems(systems, datasets, where)
 
 
-def _axes_of_systems(systems: Any, entry: Mapping[str, Any], where: str) -> tuple[Axis, ...]:
+def _axes_of_systems(systems: Any, datasets: list[Any], where: str) -> tuple[Axis, ...]:
     """Axes by 0.6, where the levels lie in one of several coordinate systems: the one that all of them lead to."""
     names: dict[str, Any] = {}
     for system in systems if isinstance(systems, list) else []:
@@ -140,7 +140,7 @@ def _axes_of_systems(systems: Any, entry: Mapping[str, Any], where: str) -> tupl
         raise FormatError(f"{where}: coordinateSystems must be a list of objects with name and axes")
     if len(names) == 1:
         return read_axes(next(iter(names.values())), where)
-    outputs = {_output(dataset) for dataset in entry.get("datasets") or () if isinstance(dataset, Mapping)}
+    outputs = {_output(dataset) for dataset in datasets if isinstance(dataset, Mapping)}
     if len(outputs) != 1 or not outputs <= names.keys():
         raise UnsupportedError(f"{where}: the levels lie in different coordinate systems, which bfio can not read")
     return read_axes(names[outputs.pop() or ""], where)

@@ -11,7 +11,7 @@ from typing import Any
 from bfio._locks import ProcessLock
 from bfio._parallel import available_cpus
 from bfio.backends.base import ReaderBackend
-from bfio.backends.detect import Source
+from bfio.backends.detect import Source, is_zarr_object
 from bfio.backends.opening import open_reader
 from bfio.backends.registry import checked_name
 from bfio.byteio import is_url
@@ -154,9 +154,10 @@ def _absolute(source: Source | None) -> Source | None:
         return source
     if isinstance(source, (str, os.PathLike)):
         return Path(source).expanduser().resolve()
-    if source is None or (hasattr(source, "read") and hasattr(source, "seek")):
+    if source is None or is_zarr_object(source) or (hasattr(source, "read") and hasattr(source, "seek")):
         return source
-    raise UsageError(f"file_path must be a path, a URL or a binary file object, not a {type(source).__name__}")
+    kind = type(source).__name__
+    raise UsageError(f"file_path must be a path, a URL, a binary file object or a store of zarr, not a {kind}")
 
 
 def _workers(max_workers: int | None) -> int:

@@ -39,12 +39,12 @@ class BioReader(ImageProperties):
     Parameters
     ----------
     file_path : str, path or binary file object
-        A file, a URL that fsspec knows, or an open seekable file.
+        A file, the folder of a Zarr store, a URL that fsspec knows, an open seekable file, or a store of zarr-python.
     max_workers : int, optional
         Threads that decode. By default the CPUs that this process may use.
     backend : str, optional
-        ``"python"`` (TIFF, and never Java) or ``"bioformats"`` (anything that Bio-Formats reads). By default the
-        content of the file decides: TIFF is read by the first, all else by the second.
+        ``"python"`` (TIFF, and never Java), ``"zarr"``, or ``"bioformats"`` (anything that Bio-Formats reads). By
+        default the content of the file decides: TIFF is read by the first, Zarr by the second, all else by the last.
     clean_metadata : bool
         Repair OME-XML that is not valid before :attr:`metadata` is built.
     level : int, optional

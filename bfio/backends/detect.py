@@ -19,6 +19,7 @@ __all__ = [
     "Source",
     "detect",
     "format_of",
+    "is_zarr_object",
     "local_path",
     "look",
     "source_name",
@@ -108,6 +109,8 @@ def look(source: Source, storage_options: Mapping[str, Any] | None = None) -> tu
     FormatError
         A folder that is no Zarr store, an empty file, a web page, a Git LFS pointer.
     """
+    if is_zarr_object(source):
+        return None, ZARR
     path, name = local_path(source), source_name(source)
     if path is not None:
         if os.path.isdir(path):
@@ -172,6 +175,11 @@ def _format_of_folder(path: str, name: str) -> str:
     if path.endswith(".zarr") or any(os.path.lexists(os.path.join(path, part)) for part in _ZARR_FILES):
         return ZARR
     raise FormatError(f"{name} is a directory, not an image file or a Zarr store")
+
+
+def is_zarr_object(source: object) -> bool:
+    """Whether this is a store of zarr-python, seen without importing it."""
+    return type(source).__module__.partition(".")[0] == "zarr"
 
 
 def is_zarr_url(name: str) -> bool:

@@ -57,7 +57,7 @@ def open_reader(
         opened.close()
     if found == ZARR and backend not in ("python", "bioformats"):
         return _open_zarr(source, storage_options, options)
-    if backend in ("python", "zarr"):
+    if backend in ("python", "zarr") or found == ZARR:
         raise UnsupportedError(
             f"{source_name(source)} is {_kind(found)}, which backend={backend!r} does not read; leave backend= out"
         )

@@ -258,7 +258,6 @@ class ZarrSession:
             if index not in partials:
                 assembler.put(0, [(index, np.full(meta.chunk, meta.fill, meta.dtype))])
 
-
     def abandon(self) -> None:
         """Close without finishing, once no thread writes any more: the unfinished store stays as it is."""
         if self._pid == os.getpid():

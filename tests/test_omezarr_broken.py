@@ -331,8 +331,9 @@ def _system(folder, version):
     put_array(folder, "0", (40, 60), version)
 
 
-@pytest.mark.parametrize("version", [2, 3])
-@pytest.mark.parametrize("make", [_one_image, _plate, _series, _system])
+@pytest.mark.parametrize(
+    ("make", "version"), [(_one_image, 2), (_one_image, 3), (_plate, 3), (_series, 2), (_system, 3)]
+)
 def test_documents_with_values_exchanged(tmp_path, monkeypatch, make, version):
     """Any value of any document becomes something else: an error of bfio, or a series."""
     monkeypatch.setattr(logging.getLogger("bfio.omezarr"), "disabled", True)

@@ -243,7 +243,7 @@ def test_what_is_broken_in_version_2(change):
         parse_array(V2 | change, "0")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_any_json_gives_an_array_or_an_error_of_bfio(data):
     document = copy.deepcopy(data.draw(st.sampled_from([V2, V3, V3 | {"codecs": sharding()}])))

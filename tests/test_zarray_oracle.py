@@ -72,7 +72,7 @@ def boxes(draw, five):
     return Box(*planes, draw_range(draw, five.shape[3]), draw_range(draw, five.shape[4]))
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(arrays(), st.data())
 def test_any_box_of_any_array(array, data):
     image, axes, chunk, codecs, how = array

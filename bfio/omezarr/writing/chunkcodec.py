@@ -9,9 +9,10 @@ import numpy as np
 
 from bfio import _kernels
 from bfio.enums import Compression, Predictor
-from bfio.errors import FormatError, UnsupportedError, UsageError
+from bfio.errors import UnsupportedError, UsageError
 from bfio.omezarr.arraymeta import ArrayMeta, Route
-from bfio.omezarr.writing.compressors import DECODERS, ENCODERS, Bytes, kernel_level
+from bfio.omezarr.bytecodecs import decoder_of
+from bfio.omezarr.writing.compressors import ENCODERS, Bytes, kernel_level
 from bfio.plan import FORMAT, NO_SLOT, TASK
 
 __all__ = ["ChunkCodec"]
@@ -60,6 +61,7 @@ class ChunkCodec:
         self._slot = _kernels.compress_bound(self._kernel, self.nbytes) if self._kernel and self._compresses else 0
         self.room = self.group * (self._slot + self.nbytes)
         self._form, self._tasks = self._kernel_form()
+        self._decode = decoder_of(meta.chain)
 
     def _kernel_form(self) -> tuple[np.ndarray, np.ndarray]:
         """A chunk as a tile of bytes; one task for each chunk of a group."""
@@ -160,26 +162,11 @@ class ChunkCodec:
         FormatError
             They are not that.
         """
-        items = np.frombuffer(self._decompressed(data), np.uint8)
-        if items.nbytes != self.nbytes:
-            raise FormatError(f"it has {items.nbytes} bytes where there should be {self.nbytes}")
-        stored = items.view(self._stored).reshape(self._shape)
-        return np.array(stored.transpose(np.argsort(self._order)), self.meta.dtype, order="C")
-
-    def _decompressed(self, data: bytes) -> Bytes:
-        chain = self.meta.chain
         if self._kernel is not None and _kernels.has_decompressor(self._kernel):
             status, decoded = _kernels.decompress(self._kernel, data, self.nbytes)
             if status:
                 raise _kernels.failure(status)
-            return decoded
-        left: Bytes = data
-        for number in reversed(range(len(chain.names))):
-            most = self.nbytes if number == 0 else max(len(data), 2 * self.nbytes + _PIECE)
-            try:
-                left = DECODERS[chain.names[number]](left, chain.config[number], most)
-            except FormatError:
-                raise
-            except Exception as error:
-                raise FormatError(f"{chain.names[number]}: {error}") from error
-        return left
+        else:
+            decoded = self._decode(data, self.nbytes)
+        stored = np.frombuffer(decoded, np.uint8).view(self._stored).reshape(self._shape)
+        return np.array(stored.transpose(np.argsort(self._order)), self.meta.dtype, order="C")

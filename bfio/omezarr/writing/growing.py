@@ -13,14 +13,13 @@ import numpy as np
 from bfio._positional import pread, pwrite
 from bfio.errors import FormatError
 from bfio.omezarr.arraymeta import ArrayMeta
+from bfio.omezarr.shardindex import build_index, index_nbytes
 from bfio.omezarr.writing.descriptors import Descriptors
 from bfio.omezarr.writing.files import Files
 from bfio.omezarr.writing.shardtable import (
     EMPTY,
     checkpoint_bytes,
     empty_table,
-    index_bytes,
-    index_nbytes,
     parse_checkpoint,
     read_index,
 )
@@ -66,7 +65,7 @@ class GrowingShard:
         self._meta, self.path, self._files, self._descriptors = meta, path, files, descriptors
         self._part, self._checkpoint = path.with_name(path.name + PART), path.with_name(path.name + CHECKPOINT)
         self._durable, self._expected, self._n = durable, expected, len(expected)
-        self._base = 0 if meta.index_at_end else index_nbytes(meta, self._n)
+        self._base = 0 if meta.index_at_end else index_nbytes(self._n, meta.index_crc)
         self._lock = threading.Lock()
         self._table, self.done = empty_table(self._n), np.zeros(self._n, bool)
         self._stop = self._base
@@ -209,7 +208,7 @@ class GrowingShard:
         return bool((there[:, 0] == places[:-1]).all()) and places[-1] == self._stop
 
     def _complete_in_place(self) -> None:
-        index = index_bytes(self._meta, self._table)
+        index = build_index(self._table, self._meta.index_crc)
         with self._descriptors.use(self._part) as fd:
             at = self._stop if self._meta.index_at_end else 0
             pwrite(fd, index, at)
@@ -227,7 +226,7 @@ class GrowingShard:
         counts = source[there, 1].astype(np.int64)
         table[there, 0] = self._base + np.cumsum(counts) - counts
         table[there, 1] = counts
-        index = index_bytes(self._meta, table)
+        index = build_index(table, self._meta.index_crc)
 
         def pieces() -> Iterator[bytes]:
             if not self._meta.index_at_end:

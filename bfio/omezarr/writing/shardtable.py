@@ -1,4 +1,4 @@
-"""The index of a shard: where its chunks are (Zarr v3, "sharding codec"), in final files and in checkpoints."""
+"""Where the chunks of a shard are: read from finished shards, and written down of unfinished ones."""
 
 from __future__ import annotations
 
@@ -11,28 +11,17 @@ import numpy as np
 from bfio._positional import pread
 from bfio.errors import FormatError
 from bfio.omezarr.arraymeta import ArrayMeta
-from bfio.omezarr.writing.compressors import crc32c
+from bfio.omezarr.shardindex import ABSENT, index_nbytes, parse_index
 
-__all__ = ["EMPTY", "checkpoint_bytes", "empty_table", "index_bytes", "index_nbytes", "parse_checkpoint", "read_index"]
+__all__ = ["EMPTY", "checkpoint_bytes", "empty_table", "parse_checkpoint", "read_index"]
 
-EMPTY = np.uint64(2**64 - 1)
+EMPTY = np.uint64(ABSENT)
 _MAGIC = b"bfio shard 1\n"
 
 
 def empty_table(n: int) -> np.ndarray:
     """Offsets and byte counts of a shard without chunks."""
     return np.full((n, 2), EMPTY)
-
-
-def index_nbytes(meta: ArrayMeta, n: int) -> int:
-    """Bytes of the index in the file."""
-    return 16 * n + 4 * meta.index_crc
-
-
-def index_bytes(meta: ArrayMeta, table: np.ndarray) -> bytes:
-    """The index as it stands in the file."""
-    raw = table.astype("<u8").tobytes()
-    return raw + struct.pack("<I", crc32c(raw)) if meta.index_crc else raw
 
 
 def read_index(meta: ArrayMeta, fd: int, n: int) -> np.ndarray:
@@ -43,15 +32,10 @@ def read_index(meta: ArrayMeta, fd: int, n: int) -> np.ndarray:
     FormatError
         It is damaged.
     """
-    size, nbytes = os.fstat(fd).st_size, index_nbytes(meta, n)
-    raw = pread(fd, nbytes, max(0, size - nbytes) if meta.index_at_end else 0)
-    if len(raw) < nbytes:
-        raise FormatError("the shard is too short for its index")
-    if meta.index_crc and struct.unpack("<I", raw[16 * n :])[0] != crc32c(raw[: 16 * n]):
-        raise FormatError("the checksum of the shard's index is wrong")
-    table = np.frombuffer(raw, "<u8", 2 * n).reshape(n, 2).astype(np.uint64)
+    size, nbytes = os.fstat(fd).st_size, index_nbytes(n, meta.index_crc)
+    table = parse_index(pread(fd, nbytes, max(0, size - nbytes) if meta.index_at_end else 0), n, meta.index_crc)
     _check(table, size)
-    return table
+    return table.copy()  # it may be a view of bytes
 
 
 def _check(table: np.ndarray, size: int) -> None:

@@ -16,16 +16,16 @@ import numpy as np
 from bfio._parallel import Workers
 from bfio.errors import FormatError
 from bfio.omezarr.arraymeta import ArrayMeta
+from bfio.omezarr.shardindex import build_index
 from bfio.omezarr.writing.arenas import Arenas, n_jobs
 from bfio.omezarr.writing.chunkcodec import ChunkCodec
 from bfio.omezarr.writing.chunkwriter import IndexParser, checked_index, read_error
-from bfio.omezarr.writing.compressors import crc32c
 from bfio.omezarr.writing.descriptors import Descriptors
 from bfio.omezarr.writing.failures import Index, write_errors
 from bfio.omezarr.writing.files import Files, remove_leftovers, walk
 from bfio.omezarr.writing.growing import CHECKPOINT, PART, GrowingShard
 from bfio.omezarr.writing.ordered import encode_in_order
-from bfio.omezarr.writing.shardtable import EMPTY, read_index
+from bfio.omezarr.writing.shardtable import EMPTY, empty_table, read_index
 
 __all__ = ["ShardFiles"]
 
@@ -49,7 +49,7 @@ class ShardFiles:
         self._durable, self._resume = durable, resume
         self._codec = ChunkCodec(meta)
         if meta.index_crc:
-            crc32c(b"")  # complain now, not when the first shard is full
+            build_index(empty_table(math.prod(meta.per_shard)), True)  # complain now, not when the first shard is full
         self._grid, self._per = meta.grid, meta.per_shard
         self._n = math.prod(self._per)
         self._shards = tuple(-(-n // per) for n, per in zip(meta.grid, self._per, strict=True))

@@ -1,10 +1,11 @@
 """The main job of bfio on a real image, from beginning to end: ``python demo.py [IMAGE]``.
 
 An image becomes a tiled OME-TIFF with a pyramid through ``bfio convert``; regions and all levels of it are read back
-and compared, pixel for pixel, and so is what Bio-Formats makes of the file. Then a PNG, which only Bio-Formats reads,
-is converted, and a region of an image of 60,000 x 60,000 pixels is read, which Bio-Formats makes up. The image becomes
-OME-Zarr as well, which two validators look at. Without an image, the demo takes the photograph of stained tissue that the scikit-image package ships, and lays it out 8 by 8 times,
-mirrored, to have the size of a part of a slide. Everything goes to ``demo-output``.
+and compared, pixel for pixel, and so is what Bio-Formats makes of the file. The image becomes OME-Zarr as well, which
+two validators look at. Then a PNG, which only Bio-Formats reads, is converted, and a region of an image of 60,000 x
+60,000 pixels is read, which Bio-Formats makes up. Without an image, the demo takes the photograph of stained tissue
+that the scikit-image package ships, and lays it out 8 by 8 times, mirrored, to have the size of a part of a slide.
+Everything goes to ``demo-output``.
 """
 
 import importlib.util

@@ -76,3 +76,14 @@ def put_image(folder, key="", letters="tczyx", version=3, paths=("0", "1"), omer
     for level, path in enumerate(paths):
         below = f"{key}/{path}" if key else path
         put_array(folder, below, shape_of(letters, level), version, dtype, names=letters)
+
+
+def plate_of(folder, rows, columns, n_fields, version=3, paths=("0", "1")):
+    wells = [f"{row}/{column}" for row in rows for column in columns]
+    plate = {"rows": [{"name": row} for row in rows], "columns": [{"name": column} for column in columns]}
+    put_group(folder, "", {"version": "0.5", "plate": {**plate, "wells": [{"path": well} for well in wells]}}, version)
+    for well in wells:
+        fields = [{"path": str(field)} for field in range(n_fields)]
+        put_group(folder, well, {"version": "0.5", "well": {"images": fields}}, version)
+        for field in range(n_fields):
+            put_image(folder, f"{well}/{field}", "zyx", version, paths, name="of no use")

@@ -42,6 +42,11 @@ def java(name: str) -> str:
     return f"{name} with Java"
 
 
+def zarr(name: str) -> str:
+    """Name of the process in which a library reads and writes Zarr."""
+    return f"{name} with Zarr"
+
+
 CONTENDERS = {
     contender.name: contender
     for contender in (
@@ -61,6 +66,11 @@ CONTENDERS = {
         Contender(writer("old bfio"), "write_old_bfio.py", "old"),
         Contender(writer("Bio-Formats"), "write_bioformats.py"),
         Contender(writer("python-bioformats"), "write_python_bioformats.py", "peer"),
+        Contender(zarr(BFIO), "zarr_bfio.py"),
+        Contender(zarr("tensorstore"), "zarr_tensorstore.py"),
+        Contender(zarr("zarr-python"), "zarr_python.py"),
+        Contender(zarr("zarrs"), "zarr_python.py"),
+        Contender(zarr("old bfio"), "zarr_old_bfio.py", "old"),
     )
 }
 
@@ -140,8 +150,8 @@ class Field:
 
     def _note_versions(self, name: str, versions: dict[str, str]) -> None:
         for package, version in versions.items():
-            key = name.removesuffix(writer("")).removesuffix(java("")) if package == "bfio" else package
-            self.versions[key] = version
+            library = name.removesuffix(writer("")).removesuffix(java("")).removesuffix(zarr(""))
+            self.versions[library if package == "bfio" else package] = version
 
     def restart(self, name: str) -> None:
         """End the process of a contender; the next request starts another."""

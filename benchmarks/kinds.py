@@ -1,5 +1,6 @@
 """How reading and writing are reported."""
 
+from harness import BFIO
 from outcome import Outcome
 from race import Result
 from report import Kind, milliseconds, number, reached
@@ -40,6 +41,24 @@ def _write_cell(result: Result) -> str:
     return "-" if result.error is not None else f"{milliseconds(result)} / {_size(result)}"
 
 
+def _zarr_line(outcome: Outcome) -> list[str]:
+    """Each target beside the ratio to the rival that it is for."""
+    row = outcome.row
+    rivals = [("tensorstore", row.target), *row.also.items()]
+    times = [milliseconds(outcome.results.get(label)) for label in (BFIO, "tensorstore", "zarr-python", "zarrs")]
+    ratios = [f"{number(outcome.ratio_to(label))} / {number(target, '.1f')}" for label, target in rivals]
+    cpu = ", ".join(number(outcome.cpu_ratio_to(label)) for label, _ in rivals)
+    return [row.title, *times, *ratios, cpu, reached(outcome.reached)]
+
+
+def _zarr_cell(result: Result) -> str:
+    if result.error is not None:
+        return "-"
+    cell = f"{milliseconds(result)} / {min(result.cpu) * 1e3:.0f}"
+    return cell if result.nbytes is None else f"{cell} / {_size(result)}"
+
+
+_PAIR = ["ratio to tensorstore / to reach", "ratio to zarr-python / to reach"]
 RATIOS = ["ratio", "ratio of medians", "to reach"]
 READING = Kind(
     "Reading",
@@ -63,6 +82,20 @@ file of each contender back, and its pixels are compared with the image. bfio al
     "fastest round, ms / file, MB",
     _write_cell,
     "writing, 2 workers",
+)
+ZARR = Kind(
+    "Zarr",
+    """48 x 2048 x 2048 uint16 (403 MB), zstd level 1, Zarr 3: chunk files of 1 x 1024 x 1024, and chunks of 16 x 128 x 128
+in shards of 48 x 1024 x 1024. All read the same store, made by zarr-python; the pixels of all are checked against
+the image, and what is written is read back by tensorstore. A store is opened in each round, by its clock. Nobody
+waits for the disk (bfio: `durable=False`, tensorstore: `file_io_sync` off; both wait by default). Regions: bfio has
+its cache of chunks, as it is by default; tensorstore has none by default. zarrs is zarr-python with the pipeline of
+that name. CPU time is that of all threads of a contender: other work on the machine disturbs it less.""",
+    ["work", "bfio, ms", "tensorstore, ms", "zarr-python, ms", "zarrs, ms", *_PAIR, "ratios of CPU time", "reached"],
+    _zarr_line,
+    "fastest round, ms / CPU, ms / store, MB",
+    _zarr_cell,
+    "Zarr, 2 workers",
 )
 JAVA = Kind(
     "Bio-Formats",

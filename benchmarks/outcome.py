@@ -53,6 +53,20 @@ class Outcome:
             return None
         return min(rival.median for rival in self.rivals.values()) / self.bfio.median
 
+    def ratio_to(self, label: str) -> float | None:
+        """Fastest round of a contender, whether it counts or not, over the fastest of bfio."""
+        result = self.results.get(label)
+        if self.bfio is None or result is None or result.error is not None:
+            return None
+        return result.best / self.bfio.best
+
+    def cpu_ratio_to(self, label: str) -> float | None:
+        """The same with CPU time."""
+        result = self.results.get(label)
+        if self.bfio is None or result is None or result.error is not None:
+            return None
+        return min(result.cpu) / min(self.bfio.cpu)
+
     @property
     def cpu_ratio(self) -> float | None:
         """The same with CPU time, which other work on the machine disturbs less; with workers, they all add up."""
@@ -77,17 +91,20 @@ class Outcome:
 
     @property
     def reached(self) -> bool | None:
-        """Whether the target is reached, with a file that is not too large."""
+        """Whether the targets are reached, with a file that is not too large."""
         if self.ratio is None or self.row.target is None:
             return None
-        return self.ratio >= self.row.target and (self.size_ratio or 0) <= ROOM
+        also = all((self.ratio_to(label) or 0) >= target for label, target in self.row.also.items())
+        return also and self.ratio >= self.row.target and (self.size_ratio or 0) <= ROOM
 
     def record(self) -> dict[str, Any]:
         """All of it for JSON."""
         results = {label: _record(result) for label, result in self.results.items()}
-        known = {"ratio": self.ratio, "median_ratio": self.median_ratio}
+        known: dict[str, Any] = {"ratio": self.ratio, "median_ratio": self.median_ratio}
         known |= {"cpu_ratio": self.cpu_ratio, "codec_share": self.codec_share, "size_ratio": self.size_ratio}
         row = self.row
+        if row.also:
+            known |= {"also": {label: [self.ratio_to(label), target] for label, target in row.also.items()}}
         return {"key": row.key, "title": row.title, "target": row.target, **known, "results": results}
 
 

@@ -1,5 +1,6 @@
 """Races: contenders do the same work in turns, so that noise of the machine hits all alike."""
 
+import shutil
 import statistics
 import time
 from abc import ABC, abstractmethod
@@ -86,6 +87,8 @@ class Writing(Race):
         Returns what is wrong with a file, or None.
     """
 
+    suffix = ".ome.tif"
+
     def __init__(
         self, field_: Field, entries: Sequence[Entry], folder: Path, check: Callable[[Path], str | None]
     ) -> None:
@@ -96,16 +99,35 @@ class Writing(Race):
 
     def turn(self, label: str, verify: bool) -> dict[str, Any]:
         self._n_turns += 1
-        path = self._folder / f"{label.replace(' ', '-')}-{self._n_turns}.ome.tif"
+        path = self._folder / f"{label.replace(' ', '-')}-{self._n_turns}{self.suffix}"
         try:
             answer = self._ask(label, path)
             if "error" in answer:
                 return answer
             error = self._check(path) if verify else None
-            return {"error": error} if error else {**answer, "nbytes": path.stat().st_size}
+            return {"error": error} if error else {**answer, "nbytes": self._nbytes(path)}
         finally:
-            path.unlink(missing_ok=True)
-            path.with_name(path.name + ".part").unlink(missing_ok=True)
+            self._remove(path)
+
+    def _nbytes(self, path: Path) -> int:
+        return path.stat().st_size
+
+    def _remove(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        path.with_name(path.name + ".part").unlink(missing_ok=True)
+
+
+class WritingStores(Writing):
+    """The same with folders of files."""
+
+    suffix = ".ome.zarr"
+
+    def _nbytes(self, path: Path) -> int:
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+    def _remove(self, path: Path) -> None:
+        for left in path.parent.glob(f"{path.name}*"):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _still_running(results: Mapping[str, Result], turn: int) -> list[str]:

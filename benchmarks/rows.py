@@ -1,6 +1,7 @@
-"""What a row of the tables is; the rows stand in ``rows_read.py`` and ``rows_write.py``."""
+"""What a row of the tables is; the rows stand in ``rows_read.py`` and its like."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 IMAGE, LABELS = "microscopy", "labels"
@@ -20,9 +21,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table; without a target it has nothing to reach."""
+    """One line of a table; without a target it has nothing to reach. ``also``: ratios to reach against one rival."""
 
     key: str
     title: str
     target: float | None
     entries: tuple[Entry, ...]
+    also: Mapping[str, float] = field(default_factory=dict, kw_only=True)

@@ -14,16 +14,17 @@ import single_write
 from figure import Figure
 from harness import Field
 from images import Cache
-from kinds import JAVA, READING, WRITING
+from kinds import JAVA, READING, WRITING, ZARR
 from outcome import Outcome
 from race import compete
 from rows_java import JAVA_ROWS, JavaRow
 from rows_read import READ_ROWS, ReadRow
 from rows_write import WRITE_ROWS, WriteRow
+from rows_zarr import ZARR_ROWS, StoreReadRow, StoreWriteRow
 
 RESULTS = Path(__file__).parent / "results"
 IMPORT_ROUNDS = 20
-AnyRow = ReadRow | WriteRow | JavaRow
+AnyRow = ReadRow | WriteRow | JavaRow | StoreReadRow | StoreWriteRow
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,13 @@ BENCHES = {
     ),
     "write": Bench(WRITING, WRITE_ROWS, {"bands": single_write.bands}),
     "java": Bench(JAVA, JAVA_ROWS, {}, budget=5.0),
+    "zarr": Bench(ZARR, ZARR_ROWS, {}, budget=14.0),
 }
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("bench", nargs="*", default=[*BENCHES], metavar="read|write|java", help="default: all")
+    parser.add_argument("bench", nargs="*", default=[*BENCHES], metavar="read|write|java|zarr", help="default: all")
     parser.add_argument("--rows", nargs="*", default=["*"], help="keys or patterns; see --list")
     parser.add_argument("--rounds", type=int, default=15, help="rounds a row (default 15)")
     parser.add_argument("--budget", type=float, help="seconds a row after which no round begins")

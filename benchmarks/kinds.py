@@ -85,8 +85,8 @@ file of each contender back, and its pixels are compared with the image. bfio al
 )
 ZARR = Kind(
     "Zarr",
-    """48 x 2048 x 2048 uint16 (403 MB), zstd level 1, Zarr 3: chunk files of 1 x 1024 x 1024, and chunks of 16 x 128 x 128
-in shards of 48 x 1024 x 1024. All read the same store, made by zarr-python; the pixels of all are checked against
+    """48 x 2048 x 2048 uint16 (403 MB), zstd level 1, Zarr 3: chunk files of 1 x 1024 x 1024, and chunks of 16 x 128 x
+128 in shards of 48 x 1024 x 1024. All read the same store, made by zarr-python; the pixels of all are checked against
 the image, and what is written is read back by tensorstore. A store is opened in each round, by its clock. Nobody
 waits for the disk (bfio: `durable=False`, tensorstore: `file_io_sync` off; both wait by default). Regions: bfio has
 its cache of chunks, as it is by default; tensorstore has none by default. zarrs is zarr-python with the pipeline of

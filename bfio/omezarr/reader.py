@@ -12,9 +12,9 @@ from bfio._parallel import Workers
 from bfio.errors import UsageError
 from bfio.limits import Limits
 from bfio.metadata import Description
-from bfio.omezarr.arraymeta import ArrayMeta, Route
+from bfio.omezarr.arraymeta import ArrayMeta
 from bfio.omezarr.describe import describe
-from bfio.omezarr.fastread import ArrayReader
+from bfio.omezarr.fastread import ArrayReader, can_read
 from bfio.omezarr.nodes import Nodes
 from bfio.omezarr.series import ome_xml_of, read_series
 from bfio.selection import Box
@@ -44,7 +44,11 @@ class ZarrImages:
 
     def __init__(self, nodes: Nodes, *, max_workers: int, limits: Limits, cache_bytes: int) -> None:
         self._nodes, self._limits, self._cache_bytes = nodes, limits, cache_bytes
-        self.series = read_series(nodes, limits)
+        try:
+            self.series = read_series(nodes, limits)
+        except BaseException:
+            self._close_nodes()
+            raise
         self._workers = Workers(max_workers)
         self._readers: dict[tuple[int, int], _Reads] = {}
         self._lock = threading.Lock()
@@ -83,7 +87,7 @@ class ZarrImages:
 
     def _opened(self, meta: ArrayMeta) -> _Reads:
         arguments = (self._nodes, meta, self._workers, self._limits, self._cache_bytes)
-        if self._nodes.root is not None and meta.route is not Route.FOREIGN:
+        if can_read(self._nodes, meta):
             return ArrayReader(*arguments)
         from bfio.omezarr.foreign import ForeignReader
 
@@ -105,3 +109,10 @@ class ZarrImages:
         for reader in readers.values():
             reader.close()
         self._workers.close()
+        self._close_nodes()
+
+    def _close_nodes(self) -> None:
+        """Zip files and connections; a folder has nothing to close."""
+        close = getattr(self._nodes, "close", None)
+        if close is not None:
+            close()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
 from bfio.byteio.transport import connect, translated
-from bfio.errors import FormatError
+from bfio.errors import FormatError, UsageError
 
 __all__ = ["ByteStore", "MappingStore", "UrlStore", "ZipStore"]
 
@@ -47,17 +47,21 @@ class _PerProcess(Generic[T]):
         self._make = make
         self._made: dict[int, T] = {}
         self._lock = threading.Lock()
+        self._closed = False
 
     def get(self) -> T:
         found = self._made.get(os.getpid())
         if found is None:
             with self._lock:
+                if self._closed:
+                    raise UsageError("the Zarr store is closed")
                 found = self._made.get(os.getpid())
                 if found is None:
                     found = self._made[os.getpid()] = self._make()
         return found
 
     def drop(self) -> T | None:
+        self._closed = True
         return self._made.pop(os.getpid(), None)
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import bfio
 from bfio import UsageError
 from bfio.omezarr.writing import assembling, partial
+from bfio.omezarr.writing.holding import Holding
 from bfio.pyramid import halve
 
 zarr = pytest.importorskip("zarr")
@@ -358,3 +359,38 @@ def test_append_is_for_zarr(tmp_path):
     bfio.imwrite(tmp_path / "a.ome.tif", random_image((10, 10)))
     with pytest.raises(UsageError, match="Zarr"):
         BioWriter(tmp_path / "a.ome.tif", append=True)
+
+
+def test_a_chunk_that_waits_is_older_than_what_comes_later(path):
+    image = random_image((128, 128, 1, 1, 1))
+    with BioWriter(path, shape=image.shape, dtype=image.dtype, chunks=32, levels=2, max_workers=2) as bw:
+        bw[:32, :32] = 9
+        bw[:] = image
+        bw[32:64, :32] = 9
+        bw[40:50, 3:5] = 8
+    image[32:64, :32] = 9
+    image[40:50, 3:5] = 8
+    check(path, image, 2)
+
+
+def test_one_thread_at_a_time_has_a_chunk():
+    holding, inside, most = Holding(), [], []
+
+    def work(number):
+        with holding.hold([(0, number % 2), (0, 5)]):
+            inside.append(number)
+            most.append(len(inside))
+            inside.remove(number)
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            list(pool.map(work, range(40)))
+    assert len(most) == 800 and max(most) == 1
+
+
+def test_threads_that_write_the_same_chunks(path):
+    with BioWriter(path, X=64, Y=64, dtype="u1", chunks=32, levels=2) as bw, ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda value: bw.write(np.full((64, 64), value, np.uint8)), range(1, 60)))
+    values = stored(path)
+    check(path, values, 2)
+    assert all(len(np.unique(values[y : y + 32, x : x + 32])) == 1 for y in (0, 32) for x in (0, 32))

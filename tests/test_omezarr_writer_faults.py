@@ -340,3 +340,24 @@ def test_append_from_several_processes(path):
         guests = [child(GUEST, path, 2, first, wait=False) for first in (0, 1)]
         assert [guest.communicate(timeout=60)[0] for guest in guests] == ["done\n"] * 2
     check(path, image, 2)
+
+
+def test_a_chunk_of_a_guest_replaces_an_older_part(path):
+    image = image_of()
+    with BioWriter(path, **OPTIONS) as bw:
+        bw[32:] = image[32:]
+        bw[:5, :7] = 1
+        bw.flush()
+        with bfio.BioWriter.attach(path) as guest:
+            guest[:32] = image[:32]
+    check(path, image)
+
+
+def test_a_guest_that_ends_without_closing(path):
+    image = image_of()
+    with BioWriter(path, **OPTIONS, levels=2) as bw:
+        bw[:32] = image[:32]
+        bw.flush()
+        child("bw = BioWriter.attach(path); bw[32:] = image[32:]; os._exit(0)", path, 2)
+        assert not bw.missing
+    check(path, image, 2)

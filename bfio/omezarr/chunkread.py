@@ -95,7 +95,7 @@ class ChunkReader:
             run.tasks["offset"], run.tasks["nbytes"] = np.repeat(offsets, counts), np.repeat(nbytes, counts)
             if self.coded:
                 share_slot(run, present)
-            self._decode(run, file.fd, b"", hand.slab_for(run), hand, path)
+            self._decode(run, file.fd, b"", hand.slab, hand, path)
         else:
             for number, place in enumerate(zip(offsets.tolist(), nbytes.tolist(), strict=True)):
                 one = run.one(number)
@@ -111,7 +111,7 @@ class ChunkReader:
         """A run of one chunk that is there."""
         key = (run.chunks.tobytes(), file.identity)
         cached, hit = place_chunk(run, lease, key, own=self._by_kernel and self.coded)
-        slab = lease.slab if lease is not None and cached else hand.slab_for(run)
+        slab = lease.slab if lease is not None and cached else hand.slab
         if self._in_place:
             run.tasks["offset"], run.tasks["nbytes"] = offset, nbytes
             self._decode(run, file.fd, b"", slab, hand, path)
@@ -173,7 +173,7 @@ class ChunkReader:
         data = b""
         if not hit:
             data = self._unpacked(run, lambda: found or b"", where, 0)
-        self._decode_bytes(run, data, lease.slab if lease is not None and cached else hand.slab_for(run), hand, where)
+        self._decode_bytes(run, data, lease.slab if lease is not None and cached else hand.slab, hand, where)
         return False
 
     def _fetched(self, run: Run, key: str, where: str) -> bytes | None:

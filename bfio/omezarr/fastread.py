@@ -30,6 +30,8 @@ CODED_SHARE = 64 << 10
 """Decoded bytes that make another worker thread worth its start: uncompressed, compressed."""
 CACHED_NBYTES = 16 << 10
 """Chunks that decode faster than they are found in the cache are not kept."""
+HAND_NBYTES = 16 << 20
+"""Memory of a thread that is kept from read to read."""
 MAX_ITEMS = 1 << 32
 """The kernels count the rows of a chunk with 32 bits."""
 MAX_RANK = 5
@@ -76,6 +78,7 @@ class ArrayReader:
         self._workers = workers
         self._cache_nbytes = cache_nbytes
         self._cache: TileCache | None = None
+        self._hands: list[Hand] = []
         self._chunks = ChunkReader(nodes, meta)
 
     def read(self, axes: str, box: Box, out: np.ndarray, rescale: Rescale) -> None:
@@ -113,6 +116,7 @@ class ArrayReader:
     def close(self) -> None:
         """Drop the cache and the indices of shards; twice is once."""
         self._cache = None
+        self._hands.clear()
         self._chunks.close()
 
     def _run_cached(self, plan: ReadPlan) -> bool:
@@ -140,17 +144,26 @@ class ArrayReader:
         absent = threading.Event()
 
         def work() -> None:
-            hand = Hand(self._meta.chunk_nbytes)
+            hand = self._hand()
             while not stopped.is_set():
                 with lock:
                     run = next(runs, None)
                 if run is None:
-                    return
+                    break
                 if self._chunks.read(run, lease, hand):
                     absent.set()
+            if len(self._hands) < self._workers.n and len(hand.slab) <= HAND_NBYTES:
+                self._hands.append(hand)
 
         self._workers.run(work, self._n_jobs(len(plan.chunks)), stopped.set)
         return absent.is_set()
+
+    def _hand(self) -> Hand:
+        """What a thread works with: kept from read to read, if it is not too large."""
+        try:
+            return self._hands.pop()
+        except IndexError:
+            return Hand(self._meta.chunk_nbytes)
 
     def _runs(self, plan: ReadPlan) -> list[Run]:
         """Chunk by chunk; those of a shard by some MB, but so that each worker gets its part."""

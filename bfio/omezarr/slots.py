@@ -41,18 +41,11 @@ class CacheLease:
 
 
 class Hand:
-    """Memory of one thread for one read."""
+    """Memory of one thread: room for a decoded chunk, touched as it is used."""
 
     def __init__(self, chunk_nbytes: int) -> None:
-        self._chunk_nbytes = chunk_nbytes
-        self._slab: np.ndarray | None = None
+        self.slab = np.empty(chunk_nbytes, np.uint8)
         self.counter = np.zeros(1, np.int64)
-
-    def slab_for(self, run: Run) -> np.ndarray | None:
-        """Room for one decoded chunk; None where no task needs it."""
-        if self._slab is None and len(run.tasks) > len(run):
-            self._slab = np.empty(self._chunk_nbytes, np.uint8)
-        return self._slab
 
 
 def share_slot(run: Run, present: np.ndarray) -> None:
@@ -69,6 +62,8 @@ def share_slot(run: Run, present: np.ndarray) -> None:
 def place_chunk(run: Run, lease: CacheLease | None, key: Hashable, *, own: bool) -> tuple[bool, bool]:
     """Give the only chunk of a run a place in the cache, or in the thread's own memory (``own``) if it needs one.
 
+    The kernels would also cut a part of a chunk without that, but from memory that each call gets anew.
+
     Returns
     -------
     (cached, hit)
@@ -78,7 +73,7 @@ def place_chunk(run: Run, lease: CacheLease | None, key: Hashable, *, own: bool)
     if lease is not None and (not run.whole or lease.holds(key)):  # a whole chunk goes straight to its place
         slot, hit = lease.place(key)
     cached = slot != NO_SLOT
-    if own and not cached and len(run.tasks) > 1:
+    if own and not cached and (len(run.tasks) > 1 or not run.whole):
         slot = 0
     if slot != NO_SLOT:
         run.tasks["slot"], run.tasks["ready"] = slot, 1

@@ -305,3 +305,18 @@ def test_ours_over_http(kind, tmp_path, http_server):
     size, _, names = check(url, image)
     assert size[0] == 0.25 and names == ["stain 0", "stain 1"]
     check(url, halve(image), level=1)
+
+
+def test_zip_files_with_usual_codecs_need_no_zarr(tmp_path):
+    import shutil
+    import subprocess
+    import sys
+
+    image = an_image(shape=(1, 2, 2, 101, 70))
+    path = written(tmp_path / "a.ome.zarr", image)
+    packed = shutil.make_archive(str(tmp_path / "a.ome.zarr"), "zip", path)
+    code = "import sys; sys.modules['zarr'] = None; import bfio\nwith bfio.BioReader(sys.argv[1]) as br: print(br[:].sum())"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, packed], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.stdout.strip(), done.stderr) == (str(image.sum()), "")

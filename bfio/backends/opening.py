@@ -65,7 +65,7 @@ def open_reader(
 
 
 def _open_zarr(source: Source, storage_options: Mapping[str, Any] | None, options: dict[str, Any]) -> ReaderBackend:
-    """A Zarr store: a folder by ourselves, a zip file or a URL through zarr-python."""
+    """A Zarr store: a folder, a zip file, a URL or a store of zarr-python."""
     from bfio.backends.omezarr import OmeZarrReader
     from bfio.omezarr.nodes import Folder, Nodes
 

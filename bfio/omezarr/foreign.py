@@ -1,4 +1,4 @@
-"""Zarr through zarr-python: arrays with codecs that bfio does not know, and stores that are no local folders."""
+"""Arrays with codecs that bfio does not know, through zarr-python; and stores that are no local folders."""
 
 from __future__ import annotations
 

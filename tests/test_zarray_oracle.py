@@ -171,3 +171,17 @@ def test_a_store_without_files(tmp_path, codecs):
 def test_shards_of_a_store_without_files_are_left_to_zarr(tmp_path):
     meta, _ = write_array(tmp_path, pixels((8, 8), "uint8"), (4, 4), (8, 8))
     assert not can_read(Memory(tmp_path), meta)
+
+
+@pytest.mark.parametrize("shard", [None, (4, 32, 32)])
+@pytest.mark.parametrize("codecs", [(), ("zstd",), ("blosc",)])
+@pytest.mark.parametrize("cache_nbytes", [0, 1 << 24])
+def test_where_the_system_reads_at_no_position(tmp_path, monkeypatch, shard, codecs, cache_nbytes):
+    monkeypatch.setattr("bfio.omezarr.chunkread.CAN_READ", False)  # Windows: the kernels take bytes
+    image = pixels((5, 40, 50), "uint16")
+    meta, expected = write_array(tmp_path, image, (2, 16, 16), shard, codecs, fill=3, skip={(1, 1, 1), (0, 2, 2)})
+    five, reader = tczyx(expected, "zyx"), open_array(tmp_path, meta, cache_nbytes=cache_nbytes)
+    box = Box((0,), (0,), (3, 1, 2), range(3, 40, 2), range(7, 41))
+    for _ in range(2):
+        assert_array_equal(read(reader, "zyx", box, "u2"), cut(five, box))
+        assert_array_equal(read(reader, "zyx", whole_box(five), "u2"), five)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from bfio.assign import Assignment, as_pixels, assign_bounds, assign_key, whole_sizes
+from bfio.axes import PUBLIC
 from bfio.backends.registry import append_writer, attach_writer, create_writer, resume_writer, writer_name
 from bfio.described import DescribedImage
 from bfio.draft import Draft
@@ -139,7 +140,9 @@ class BioWriter(DescribedImage):
             self.metadata = metadata
         self._set_all(kwargs, BioWriter.__init__.__annotations__)
         if append and path.exists():
+            wanted = self._description
             self._adopt(*append_writer(path, self._backend_name, options))
+            self._check_adopted(wanted)
         elif resume and not self._description.said and part_path(path).exists():
             self._adopt(*resume_writer(path, self._backend_name, options))
         if image is not None:
@@ -173,6 +176,19 @@ class BioWriter(DescribedImage):
         """Write into a file that has its description already."""
         self._description = Draft.of_series(series)
         self._keep(backend, series)
+
+    def _check_adopted(self, wanted: Draft) -> None:
+        """Refuse to write into an image that is not as it was described."""
+        differ = [
+            f"{axis} is {found}, not {size}"
+            for axis, found, size in zip(PUBLIC, self._draft.sizes, wanted.sizes, strict=True)
+            if axis in wanted.said and found != size
+        ]
+        if "dtype" in wanted.said and wanted.dtype != self._draft.dtype:
+            differ.append(f"dtype is {self._draft.dtype}, not {wanted.dtype}")
+        if differ:
+            self._abandon()
+            raise UsageError(f"{self._file_path.name}: {', '.join(differ)}; leave these out, or use overwrite=True")
 
     def _keep(self, backend: WriterBackend, series: Series) -> None:
         grid = Grid(series.size_y, series.size_x, *backend.tile_shape)

@@ -63,9 +63,10 @@ def writer_name(path: Path, backend: object = None) -> str:
     if name == "bioformats" or (name is None and path.name.lower().endswith(OWN_SUFFIXES)):
         check_name(path)
         return "bioformats"
-    writable = f"a name that ends in .ome.tif, .ome.tiff, {', '.join(TIFF_SUFFIXES[:-1])} or {TIFF_SUFFIXES[-1]}"
+    ends = (".ome.zarr", ".ome.tif", ".ome.tiff", *TIFF_SUFFIXES[:-1])
+    writable = f"a name that ends in {', '.join(ends)} or {TIFF_SUFFIXES[-1]}"
     others = "" if name else f"; through Bio-Formats also {', '.join(OWN_SUFFIXES[:-1])} or {OWN_SUFFIXES[-1]}"
-    raise UnsupportedError(f"{path.name}: bfio writes OME-TIFF; use {writable}{others}")
+    raise UnsupportedError(f"{path.name}: bfio writes OME-TIFF and OME-Zarr; use {writable}{others}")
 
 
 def create_writer(path: Path, backend_name: str, series: Series, xml: str, options: WriteOptions) -> WriterBackend:

@@ -12,6 +12,7 @@ from bfio._parallel import Workers
 from bfio.errors import UsageError
 from bfio.omezarr.arraymeta import ArrayMeta
 from bfio.omezarr.writing.cutting import Index, Part, Task, cut
+from bfio.omezarr.writing.failures import write_errors
 from bfio.omezarr.writing.holding import Holding
 from bfio.omezarr.writing.partial import PartialChunk, PartialChunks, fill_rest, paste
 from bfio.omezarr.writing.sinks import ChunkSink
@@ -152,7 +153,8 @@ class Assembler:
             for part in task.parts:
                 paste(part, whole)
             return whole
-        pixels = partials.add(task.index, extent, task.parts)
+        with write_errors(meta, Path(meta.path), task.index):
+            pixels = partials.add(task.index, extent, task.parts)
         if pixels is not None and extent != meta.chunk:
             self._pad(level, pixels, extent)
         return pixels

@@ -368,6 +368,8 @@ def append(target: Path, workers: Workers, *, durable: bool) -> ZarrSession:
         _write_state(target, state)
         session = ZarrSession(target, target, state, workers, lock, coordinator=True, durable=durable, resumed=True)
     except BaseException:
+        if not is_left_over:
+            remove_notes(target)
         lock.close()
         raise
     for written in session.assembler.written:

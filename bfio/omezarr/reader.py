@@ -22,6 +22,10 @@ from bfio.selection import Box
 __all__ = ["ZarrImages"]
 
 
+_MOST_READERS = 2
+"""Arrays whose chunks are kept at the same time; a plate has thousands of them."""
+
+
 class _Reads(Protocol):
     def read(self, axes: str, box: Box, out: np.ndarray, rescale: tuple[float, float] | None) -> None: ...
 
@@ -82,6 +86,8 @@ class ZarrImages:
                 raise UsageError(f"{self._nodes.name} is closed")
             reader = self._readers.get((series, level))
             if reader is None:
+                while len(self._readers) >= _MOST_READERS:  # a read that goes on keeps its own
+                    del self._readers[next(iter(self._readers))]
                 reader = self._readers[series, level] = self._opened(meta)
             return reader
 

@@ -24,6 +24,9 @@ __all__ = ["Assembler", "is_fed"]
 BATCH_NBYTES = 32 << 20
 """Bytes of chunks that are encoded together."""
 MOST_TASKS = 1024
+MEMORY_NBYTES = 160 << 20
+"""Bytes of partial chunks of full resolution that are held in memory; the next level has a fourth of it."""
+LEAST_NBYTES = 8 << 20
 DEFERRED_NBYTES = 32 << 20
 """Bytes of whole chunks that wait for others, where they come one by one."""
 
@@ -55,7 +58,10 @@ class Assembler:
     ) -> None:
         self.metas, self.sinks, self.workers, self.downsample = metas, list(sinks), workers, downsample
         self.written = [np.zeros(meta.grid, bool) for meta in metas]
-        self.partials = [PartialChunks(meta.chunk, meta.dtype, folder) for meta in metas]
+        self.partials = [
+            PartialChunks(meta.chunk, meta.dtype, folder, max(LEAST_NBYTES, MEMORY_NBYTES >> 2 * level))
+            for level, meta in enumerate(metas)
+        ]
         self.feeding = True
         self._holding = Holding()
         self._ready: dict[Index, np.ndarray] = {}  # whole chunks of level 0 that wait for others

@@ -20,9 +20,6 @@ __all__ = ["Key", "PartialChunk", "PartialChunks", "fill_rest", "paste"]
 Key = tuple[int, Index]
 """Level, and position of a chunk in its grid."""
 
-MEMORY_NBYTES = 160 << 20
-"""Pixels of partial chunks that are held in memory; those of others wait in a temporary file."""
-
 
 @dataclass(eq=False, slots=True)
 class PartialChunk:
@@ -68,10 +65,10 @@ class PartialChunks:
     folder : Path
         Where the temporary file may be.
     most_nbytes : int
-        Pixels that stay in memory.
+        Pixels that stay in memory; those of other chunks wait in the file.
     """
 
-    def __init__(self, shape: Index, dtype: np.dtype, folder: Path, most_nbytes: int = MEMORY_NBYTES) -> None:
+    def __init__(self, shape: Index, dtype: np.dtype, folder: Path, most_nbytes: int) -> None:
         self._shape, self._dtype = shape, dtype
         nbytes = prod(shape) * dtype.itemsize
         self._most = max(1, most_nbytes // nbytes)

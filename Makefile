@@ -18,9 +18,9 @@ CONFIG := $(foreach name,LIBDEFLATE ZSTD ISAL STATIC DEBUG_BUILD SANITIZE,$(BFIO
 
 # Tests that a build without the C libraries, or with checks, must pass as well: all that come near a kernel.
 KERNEL_FREE := assign byteio byteio_remote cli cli_convert conversion conversion_files conversion_plan guard import \
-	omexml_build omexml_model omexml_parse omexml_planes omezarr_documents omezarr_foreign options parallel readers_matrix recipe registry selection state \
-	units writer_attributes writer_disk_full writer_faults writer_keys writer_killed writer_lifetime writer_power_loss \
-	writer_processes writer_unnamed
+	omexml_build omexml_model omexml_parse omexml_planes omezarr_array_meta omezarr_documents omezarr_foreign options \
+	parallel readers_matrix recipe registry selection state units writer_attributes writer_disk_full writer_faults \
+	writer_keys writer_killed writer_lifetime writer_power_loss writer_processes writer_unnamed
 CODEC_TESTS ?= $(filter-out $(KERNEL_FREE:%=tests/test_%.py),$(wildcard tests/test_*.py tests/fuzz))
 # Tests that the wheel passes in another Python, with the newest versions of what bfio stands on, and without Java.
 READER_TESTS ?= $(wildcard $(patsubst %,tests/test_%*.py,corpus omexml_planes old_scripts reader_ registry tiff tile))

@@ -72,8 +72,13 @@ def _lzma(data: Bytes, config: Config, item_nbytes: int) -> Bytes:
     return lzma.compress(data, form, check, config.get("preset"), config.get("filters"))
 
 
-def _kernel_encoder(compression: Compression) -> Encoder:
+def _kernel_encoder(compression: Compression, otherwise: str) -> Encoder:
+    """By the kernels; in a build without them by the function of imagecodecs."""
+
     def encode(data: Bytes, config: Config, item_nbytes: int) -> Bytes:
+        if not _kernels.has_compressor(compression):
+            encoded: Bytes = getattr(_imagecodecs(), otherwise)(data, config.get("level"))
+            return encoded
         room = bytearray(_kernels.compress_bound(compression, len(data)))
         status, nbytes = _kernels.compress_into(compression, kernel_level(config.get("level")), data, room)
         if status:
@@ -99,6 +104,6 @@ ENCODERS: dict[str, Encoder] = {
     "gzip": _gzip,
     "lz4": _lz4,
     "lzma": _lzma,
-    "zlib": _kernel_encoder(Compression.ADOBE_DEFLATE),
-    "zstd": _kernel_encoder(Compression.ZSTD),
+    "zlib": _kernel_encoder(Compression.ADOBE_DEFLATE, "zlib_encode"),
+    "zstd": _kernel_encoder(Compression.ZSTD, "zstd_encode"),
 }

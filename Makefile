@@ -18,7 +18,7 @@ CONFIG := $(foreach name,LIBDEFLATE ZSTD ISAL STATIC DEBUG_BUILD SANITIZE,$(BFIO
 
 # Tests that a build without the C libraries, or with checks, must pass as well: all that come near a kernel.
 KERNEL_FREE := assign byteio byteio_remote cli cli_convert conversion conversion_files conversion_plan guard import \
-	omexml_build omexml_model omexml_parse omexml_planes omezarr_array_meta omezarr_documents omezarr_foreign options \
+	omexml_build omexml_model omexml_parse omexml_planes omezarr_array_meta omezarr_documents omezarr_foreign omezarr_peers options \
 	parallel readers_matrix recipe registry selection state units writer_attributes writer_disk_full writer_faults \
 	writer_keys writer_killed writer_lifetime writer_power_loss writer_processes writer_unnamed
 CODEC_TESTS ?= $(filter-out $(KERNEL_FREE:%=tests/test_%.py),$(wildcard tests/test_*.py tests/fuzz))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -12,7 +12,7 @@ import numpy as np
 from bfio.axes import PUBLIC
 from bfio.errors import SelectionError
 
-__all__ = ["Box", "Selection", "expanded_key", "select_axes", "select_bounds", "select_key"]
+__all__ = ["Box", "Selection", "expanded_key", "sample_runs", "select_axes", "select_bounds", "select_key"]
 
 Indices: TypeAlias = "range | tuple[int, ...]"
 
@@ -48,6 +48,18 @@ class Selection:
         if not (self.flip_y or self.flip_x):
             return array
         return array[..., :: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
+
+
+def sample_runs(c: tuple[int, ...], samples: int) -> Iterator[tuple[int, int, int, int]]:
+    """Runs of consecutive samples of one plane: (index in c, plane along C, first sample, how many)."""
+    start = 0
+    while start < len(c):
+        plane, first = divmod(c[start], samples)
+        count = 1
+        while start + count < len(c) and first + count < samples and c[start + count] == c[start] + count:
+            count += 1
+        yield start, plane, first, count
+        start += count
 
 
 def select_key(key: Any, sizes: Sequence[int]) -> Selection:

@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import subprocess
 import threading
 import time
 import warnings
@@ -178,3 +179,24 @@ def _in_fork(function: Callable[[], object]) -> str:
     _, status = os.waitpid(pid, 0)
     assert status == 0, f"the child ended with status {status}"
     return answer
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Folder on a file system of its own; ``small_disk(kilobytes)`` makes it so large."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(mount, capture_output=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("no mount here")
+    if done.returncode:
+        pytest.skip("only root can mount a file system")
+
+    def resize(kilobytes: int) -> Path:
+        subprocess.run(["mount", "-o", f"remount,size={kilobytes}k", str(folder)], check=True)
+        return folder
+
+    yield resize
+    subprocess.run(["umount", "-l", str(folder)], check=True)

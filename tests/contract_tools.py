@@ -1,6 +1,5 @@
 """What the contract of reader backends is made of: subjects, boxes, arrays with odd strides."""
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,24 +123,3 @@ def converted(values, dtype):
         return saturated(values.astype("f8"), dtype)
     mine, theirs = np.iinfo(dtype), np.iinfo(values.dtype)
     return np.clip(values, max(mine.min, theirs.min), min(mine.max, theirs.max)).astype(dtype)
-
-
-def run_together(n, work):
-    """All threads at once; the first error is raised."""
-    barrier, errors = threading.Barrier(n), []
-
-    def guarded(number):
-        try:
-            barrier.wait(20)
-            work(number)
-        except BaseException as error:  # noqa: BLE001 - raised below
-            errors.append(error)
-
-    threads = [threading.Thread(target=guarded, args=(number,)) for number in range(n)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive(), "a thread hangs"
-    if errors:
-        raise errors[0]

@@ -19,12 +19,12 @@ from contract_tools import (
     opened,
     random_box,
     read,
-    run_together,
     whole,
 )
 from fakes import public, saturated, trim
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from together import run_together
 
 from bfio.backends.base import ReaderBackend
 from bfio.errors import BfioError, UsageError

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.testing import assert_array_equal  # numpy imports it when asked: a fork may copy that lock
+from together import run_together
 
 from bfio import BioReader
 from bfio.errors import TileDecodeError, UsageError
@@ -24,27 +25,6 @@ def sample(request, tmp_path):
     options = {"tile": (32, 48), "compression": request.param, "photometric": "minisblack", "metadata": None}
     tifffile.imwrite(tmp_path / "a.tif", image, **options)
     return tmp_path / "a.tif", image
-
-
-def run_threads(n, work):
-    """All at once; the first error is raised."""
-    barrier, errors = threading.Barrier(n), []
-
-    def guarded(number):
-        try:
-            barrier.wait(10)
-            work(number)
-        except BaseException as error:  # noqa: BLE001 - raised below
-            errors.append(error)
-
-    threads = [threading.Thread(target=guarded, args=(number,)) for number in range(n)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive(), "a thread hangs"
-    if errors:
-        raise errors[0]
 
 
 def read_at_random(reader, image, seed, n=25):
@@ -60,13 +40,13 @@ def read_at_random(reader, image, seed, n=25):
 def test_random_regions_by_many_threads(sample, max_workers, cache_bytes):
     path, image = sample
     with BioReader(path, max_workers=max_workers, cache_bytes=cache_bytes) as reader:
-        run_threads(6, lambda number: read_at_random(reader, image, number))
+        run_together(6, lambda number: read_at_random(reader, image, number))
 
 
 def test_threads_that_open_it_together(sample):
     path, image = sample
     with BioReader(path) as reader, pickle.loads(pickle.dumps(reader)) as fresh:
-        run_threads(6, lambda number: read_at_random(fresh, image, number, 3))
+        run_together(6, lambda number: read_at_random(fresh, image, number, 3))
 
 
 def test_fork_while_threads_read(sample, in_fork):
@@ -83,7 +63,7 @@ def test_fork_while_threads_read(sample, in_fork):
             thread.start()
         try:
             for seed in range(5):
-                answer = in_fork(lambda seed=seed: run_threads(3, lambda n: read_at_random(reader, image, seed + n, 4)))
+                answer = in_fork(lambda seed=seed: run_together(3, lambda n: read_at_random(reader, image, seed + n, 4)))
                 assert answer == "None"
         finally:
             stop.set()
@@ -189,7 +169,7 @@ def test_errors_of_many_threads_are_their_own(tmp_path):
                 assert_array_equal(reader[40:200, 60:200], image[40:200, 60:200])
 
     with BioReader(tmp_path / "a.tif", max_workers=3) as reader:
-        run_threads(6, work)
+        run_together(6, work)
 
 
 LONG_READ = """

@@ -1,12 +1,12 @@
 """The cache of decoded tiles: slots, order of eviction, leases, threads, forks."""
 
-import threading
 import time
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from together import run_together
 
 from bfio import tilecache as cache_module
 from bfio.tilecache import TileCache
@@ -180,26 +180,6 @@ def test_any_sequence_of_reads_sees_only_right_tiles(n_slots, reads):
     cache.release(lease, True)
 
 
-def run_threads(n, work):
-    """All at once; the first error is raised."""
-    barrier, errors = threading.Barrier(n), []
-
-    def guarded(number):
-        try:
-            barrier.wait(10)
-            work(number)
-        except BaseException as error:  # noqa: BLE001 - raised below
-            errors.append(error)
-
-    threads = [threading.Thread(target=guarded, args=(number,)) for number in range(n)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    if errors:
-        raise errors[0]
-
-
 def test_threads_never_see_each_others_tiles():
     cache = TileCache(5 * SLOT, SLOT)
 
@@ -209,7 +189,7 @@ def test_threads_never_see_each_others_tiles():
             keys = rng.integers(0, 12, rng.integers(1, 5)).tolist()
             use(cache, *keys, good=bool(rng.integers(4)))
 
-    run_threads(6, work)
+    run_together(6, work)
     lease, slots = lease_of(cache, *range(100, 105))
     assert sorted(place for place, _ in slots) == list(range(0, 5 * SLOT, SLOT))
     cache.release(lease, True)
@@ -254,7 +234,7 @@ def test_threads_of_a_child_wait_for_its_fresh_cache(in_fork, monkeypatch):
 
     def child():
         hits = []
-        run_threads(4, lambda number: hits.extend(use(cache, 1 + number)))
+        run_together(4, lambda number: hits.extend(use(cache, 1 + number)))
         return any(hits)
 
     assert in_fork(child) == "False"
@@ -265,7 +245,7 @@ def test_many_threads_of_a_child_start_with_one_empty_cache(in_fork):
     use(cache, 1, 2, 3)
 
     def child():
-        run_threads(8, lambda number: [use(cache, 1 + (number + i) % 5) for i in range(100)])
+        run_together(8, lambda number: [use(cache, 1 + (number + i) % 5) for i in range(100)])
         lease, slots = lease_of(cache, *range(10, 14))
         cache.release(lease, True)
         return sorted(place for place, _ in slots)

@@ -3,7 +3,6 @@
 import errno
 import os
 import resource
-import subprocess
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,27 +11,6 @@ from fault_tools import Case, check_finished, child, missing_mask, part_of, stor
 
 import bfio
 from bfio.tiff.writing import partial
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """Folder on a file system of its own; ``small_disk(kilobytes)`` makes it so large."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("no mount here")
-    if done.returncode:
-        pytest.skip("only root can mount a file system")
-
-    def resize(kilobytes):
-        subprocess.run(["mount", "-o", f"remount,size={kilobytes}k", str(folder)], check=True)
-        return folder
-
-    yield resize
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def noise(case, seed=0):

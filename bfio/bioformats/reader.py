@@ -25,7 +25,7 @@ from bfio.bioformats.structure import JavaSeries, read_structure
 from bfio.errors import FormatError, LimitError, UsageError
 from bfio.limits import Limits
 from bfio.metadata import Description
-from bfio.selection import Box
+from bfio.selection import Box, sample_runs
 from bfio.tiling import Grid
 
 __all__ = ["JavaImages"]
@@ -141,25 +141,13 @@ class JavaImages:
 def _plane_uses(image: JavaSeries, box: Box, out: np.ndarray) -> Iterator[_PlaneUse]:
     """Planes of a box, each once."""
     runs: dict[int, list[tuple[int, int, int]]] = {}
-    for start, plane, first, count in _sample_runs(box.c, image.info.samples):
+    for start, plane, first, count in sample_runs(box.c, image.info.samples):
         runs.setdefault(plane, []).append((start, first, count))
     for t_index, t in enumerate(box.t):
         for z_index, z in enumerate(box.z):
             for c, places in runs.items():
                 parts = [(first, out[t_index, start : start + n, z_index]) for start, first, n in places]
                 yield _PlaneUse(image.plane_index(t, c, z), (t, c, z), parts)
-
-
-def _sample_runs(c: tuple[int, ...], samples: int) -> Iterator[tuple[int, int, int, int]]:
-    """Runs of consecutive samples of one plane: (index in c, plane along C, first sample, how many)."""
-    start = 0
-    while start < len(c):
-        plane, first = divmod(c[start], samples)
-        count = 1
-        while start + count < len(c) and first + count < samples and c[start + count] == c[start] + count:
-            count += 1
-        yield start, plane, first, count
-        start += count
 
 
 class _Read:

@@ -17,7 +17,7 @@ from bfio.errors import FormatError, UnsupportedError, UsageError
 from bfio.limits import Limits
 from bfio.metadata import Description
 from bfio.omexml import FileRef, OmeDocument
-from bfio.selection import Box
+from bfio.selection import Box, sample_runs
 from bfio.tiff.backing import Ledger
 from bfio.tiff.batch import Place, Rescale, batches
 from bfio.tiff.decode import TileReader
@@ -187,7 +187,7 @@ class TiffReader:
         planar: bool | None = None
         for t_index, t in enumerate(box.t):
             for z_index, z in enumerate(box.z):
-                for c_index, c, first, count in _sample_runs(box.c, samples):
+                for c_index, c, first, count in sample_runs(box.c, samples):
                     plane = image.levels[level].plane(t, c, z)
                     if plane is None:
                         ledger.add_missing(count * len(box.y) * len(box.x) * out.itemsize)
@@ -227,15 +227,3 @@ class TiffReader:
         if self._files is not None:
             self._files.close()
         self._file.close()
-
-
-def _sample_runs(c: tuple[int, ...], samples: int) -> Iterator[tuple[int, int, int, int]]:
-    """Runs of consecutive samples of one plane: (index in c, plane along C, first sample, how many)."""
-    start = 0
-    while start < len(c):
-        plane, first = divmod(c[start], samples)
-        count = 1
-        while start + count < len(c) and first + count < samples and c[start + count] == c[start] + count:
-            count += 1
-        yield start, plane, first, count
-        start += count

@@ -1,7 +1,6 @@
 """Writers of Bio-Formats on a full disk, with too little heap, killed, and without the packages they need."""
 
 import errno
-import subprocess
 import threading
 import time
 
@@ -11,27 +10,6 @@ from java_child import child, jar_of
 
 import bfio
 from bfio.bioformats.writing import session
-
-
-@pytest.fixture
-def disk(tmp_path):
-    """Folder on a small file system of its own; ``disk(kilobytes)`` makes it so large."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("no mount here")
-    if done.returncode:
-        pytest.skip("only root can mount a file system")
-
-    def resize(kilobytes):
-        subprocess.run(["mount", "-o", f"remount,size={kilobytes}k", str(folder)], check=True)
-        return folder
-
-    yield resize
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def noise(shape, seed=0):
@@ -50,8 +28,8 @@ def read(path, truth):
 
 
 @pytest.mark.parametrize("name", ["a.ome.tif", "a.ome", "a.ics"])
-def test_java_finds_the_disk_full(name, disk):
-    truth, folder = noise((100, 100, 30, 1, 1)), disk(160)
+def test_java_finds_the_disk_full(name, small_disk):
+    truth, folder = noise((100, 100, 30, 1, 1)), small_disk(160)
     out = writer(folder / name, truth, compression="none" if name == "a.ome.tif" else "deflate")
     with pytest.raises(bfio.TileWriteError, match=r"a\.\S+: plane \d+, .*No space left") as caught:
         for z in range(30):
@@ -62,27 +40,27 @@ def test_java_finds_the_disk_full(name, disk):
     with pytest.raises(bfio.UsageError, match="earlier write failed"):
         out.close()
     assert [entry.name for entry in folder.iterdir()] == [f"{name}.part"]
-    disk(1000)
+    small_disk(1000)
     with writer(folder / name, truth) as out:
         out[:] = truth
     assert np.array_equal(read(folder / name, truth), truth)
 
 
-def test_the_temporary_file_finds_the_disk_full_and_goes_on_when_there_is_room(disk):
-    truth, folder = noise((400, 400, 2, 1, 1)), disk(128)
+def test_the_temporary_file_finds_the_disk_full_and_goes_on_when_there_is_room(small_disk):
+    truth, folder = noise((400, 400, 2, 1, 1)), small_disk(128)
     with writer(folder / "a.ics", truth) as out:
         with pytest.raises(bfio.TileWriteError, match=r"plane 1, .*No space left.*temporary file") as caught:
             out[:, :399, 1] = truth[:, :399, 1:]
         assert caught.value.errno == errno.ENOSPC
-        disk(2000)
+        small_disk(2000)
         out[:, :399, 1] = truth[:, :399, 1:]
         out[:, 399:, 1] = truth[:, 399:, 1:]
         out[:, :, 0] = truth[:, :, :1]
     assert np.array_equal(read(folder / "a.ics", truth), truth)
 
 
-def test_the_end_finds_the_disk_full(disk):
-    truth, folder = noise((200, 200, 8, 1, 1)), disk(160)
+def test_the_end_finds_the_disk_full(small_disk):
+    truth, folder = noise((200, 200, 8, 1, 1)), small_disk(160)
     out = writer(folder / "a.ics", truth)
     out[:, :, 0] = truth[:, :, :1]
     with pytest.raises(bfio.TileWriteError, match="No space left"):

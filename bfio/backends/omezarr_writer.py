@@ -13,7 +13,7 @@ from bfio.enums import Predictor
 from bfio.errors import UsageError
 from bfio.metadata import Level, Series
 from bfio.omezarr.metadata_out import documents
-from bfio.omezarr.writing import session
+from bfio.omezarr.writing import begin
 from bfio.omezarr.writing.choose import choose, flat_series
 from bfio.omezarr.writing.recipe import AXES, Recipe, array_metas
 from bfio.omezarr.writing.session import ZarrSession
@@ -77,7 +77,7 @@ def open_writer(path: Path, series: Series, xml: str, options: WriteOptions) -> 
     made = documents(flat, array_metas(recipe), AXES, recipe.version, xml, str(recipe.downsample))
     state = State(recipe, series)
     return OmeZarrWriter(
-        session.create(path, state, made, workers, durable=options.durable, overwrite=bool(options.overwrite))
+        begin.create(path, state, made, workers, durable=options.durable, overwrite=bool(options.overwrite))
     )
 
 
@@ -103,7 +103,7 @@ def _check_same(found: ZarrSession, wanted: Recipe) -> None:
 
 def attach_writer(path: Path, max_workers: int) -> tuple[OmeZarrWriter, Series]:
     """Join the writing of a store. See :func:`bfio.backends.registry.attach_writer`."""
-    joined = session.attach(path, Workers(max_workers))
+    joined = begin.attach(path, Workers(max_workers))
     return OmeZarrWriter(joined), joined.state.series
 
 
@@ -115,10 +115,10 @@ def resume_writer(path: Path, options: WriteOptions) -> tuple[OmeZarrWriter, Ser
 
 def _resumed(path: Path, options: WriteOptions) -> ZarrSession:
     workers = Workers(options.max_workers)
-    return session.resume(path, workers, durable=options.durable, overwrite=bool(options.overwrite))
+    return begin.resume(path, workers, durable=options.durable, overwrite=bool(options.overwrite))
 
 
 def append_writer(path: Path, options: WriteOptions) -> tuple[OmeZarrWriter, Series]:
     """Write into a finished store. See :func:`bfio.backends.registry.append_writer`."""
-    opened = session.append(path, Workers(options.max_workers), durable=options.durable)
+    opened = begin.append(path, Workers(options.max_workers), durable=options.durable)
     return OmeZarrWriter(opened), opened.state.series

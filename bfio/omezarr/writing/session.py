@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,25 +19,20 @@ from bfio.omezarr.writing.assembling import Assembler
 from bfio.omezarr.writing.cutting import Index, first_uncut
 from bfio.omezarr.writing.folder import (
     Lock,
-    claim,
-    create_folder,
-    open_folder,
     publish,
     remove_notes,
     sync_folder,
-    write_file,
 )
 from bfio.omezarr.writing.levels import complete_levels
 from bfio.omezarr.writing.missing import Region, missing_regions
 from bfio.omezarr.writing.notes import WRITER, guest_notes, keep_notes, new_token, restore, take_over
 from bfio.omezarr.writing.recipe import array_metas
 from bfio.omezarr.writing.sinks import ChunkSink, open_sink
-from bfio.omezarr.writing.state import NOTES, STATE, State, boot_mark, is_unfinished, read_state
+from bfio.omezarr.writing.state import NOTES, STATE, State
 from bfio.omezarr.writing.stored import read_image
 from bfio.selection import Box
-from bfio.target import part_path
 
-__all__ = ["ZarrSession", "append", "attach", "create", "resume"]
+__all__ = ["GUESTS", "ZarrSession"]
 
 logger = logging.getLogger("bfio")
 
@@ -100,7 +93,7 @@ class ZarrSession:
         return self._assembler
 
     def restore(self, *, alone: bool) -> None:
-        """Go on from the notes of earlier writers; see :func:`resume`."""
+        """Go on from the notes of earlier writers; see :func:`bfio.omezarr.writing.begin.resume`."""
         self._shown.update(restore(self.folder, self._assembler))
         if alone:
             take_over(self.folder, self._assembler, durable=self.durable)
@@ -313,136 +306,3 @@ def _arrays(
         return image.metas, lambda level, known: image.sink(folder, level, workers, durable=durable, resume=known)
     metas = array_metas(state.recipe)
     return metas, lambda level, known: open_sink(folder, metas[level], workers, durable=durable, resume=known)
-
-
-def create(
-    target: Path, state: State, documents: Mapping[str, bytes], workers: Workers, *, durable: bool, overwrite: bool
-) -> ZarrSession:
-    """Begin a store.
-
-    Parameters
-    ----------
-    target : Path
-    state : State
-    documents : mapping
-        Metadata, by their keys below the store.
-    workers : Workers
-    durable : bool
-    overwrite : bool
-        Whether a store that has the name may be replaced at the end.
-    """
-    folder, lock = create_folder(target)
-    try:
-        _write_state(folder, state)
-        for key, data in documents.items():
-            write_file(folder / key, data, durable=durable)
-        session = ZarrSession(target, folder, state, workers, lock, coordinator=True, durable=durable, resumed=False)
-    except BaseException:
-        lock.close()
-        shutil.rmtree(folder, ignore_errors=True)  # nothing was in it yet
-        raise
-    session.overwrite = overwrite
-    return session
-
-
-def append(target: Path, workers: Workers, *, durable: bool) -> ZarrSession:
-    """Write into a finished store, in place.
-
-    Raises
-    ------
-    FormatError, UnsupportedError
-        It is not one that bfio can write into.
-    UsageError
-        Another process is writing it.
-    """
-    image = read_image(target)
-    state = State(image.recipe, image.series, in_place=True)
-    is_left_over = is_unfinished(target)
-    if is_left_over and not read_state(target).in_place:
-        remove_notes(target)  # of a writer that was killed when it had finished
-        is_left_over = False
-    os.makedirs(target / NOTES, exist_ok=True)
-    lock = claim(target)
-    try:
-        _remove_leftovers(target)
-        _write_state(target, state)
-        session = ZarrSession(target, target, state, workers, lock, coordinator=True, durable=durable, resumed=True)
-    except BaseException:
-        if not is_left_over:
-            remove_notes(target)
-        lock.close()
-        raise
-    for written in session.assembler.written:
-        written[:] = True  # what has no file is of the fill value
-    session.anew = is_left_over
-    session.assembler.feeding = not is_left_over
-    return session
-
-
-def _write_state(folder: Path, state: State) -> None:
-    write_file(folder / NOTES / "boot.json", json.dumps({"boot": boot_mark()}).encode(), durable=False)
-    write_file(folder / NOTES / STATE, state.to_bytes(), durable=False)
-
-
-def resume(target: Path, workers: Workers, *, durable: bool, overwrite: bool) -> ZarrSession:
-    """Go on with a store that an earlier writer left.
-
-    Raises
-    ------
-    FileNotFoundError
-    UsageError
-        Another process is writing it.
-    FormatError
-        Its notes are damaged.
-    """
-    folder = open_folder(target)
-    lock = claim(folder)
-    try:
-        state = read_state(folder)
-        session = ZarrSession(target, folder, state, workers, lock, coordinator=True, durable=durable, resumed=True)
-        session.restore(alone=_remove_leftovers(folder))
-        write_file(folder / NOTES / "boot.json", json.dumps({"boot": boot_mark()}).encode(), durable=durable)
-    except BaseException:
-        lock.close()
-        raise
-    session.anew, session.overwrite = True, overwrite
-    session.assembler.feeding = False
-    return session
-
-
-def _remove_leftovers(folder: Path) -> bool:
-    """Whether guests are gone; then their marks are removed."""
-    guests = Lock(folder, GUESTS)
-    try:
-        are_gone = guests.take()
-        if are_gone:
-            (folder / NOTES / GUESTS).unlink(missing_ok=True)
-        return are_gone
-    finally:
-        guests.close()
-
-
-def attach(target: Path, workers: Workers, *, durable: bool = True) -> ZarrSession:
-    """Write to a store that another process has begun and will finish.
-
-    Raises
-    ------
-    FileNotFoundError
-        No process has begun it.
-    """
-    try:
-        folder = open_folder(target)
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"{part_path(target)} is not there: one process must begin the store with BioWriter(path, ...) "
-            "and write or flush once, before others attach"
-        ) from None
-    state = read_state(folder)
-    lock = Lock(folder, GUESTS)
-    try:
-        lock.take(shared=True)
-        (folder / NOTES / GUESTS).touch()
-        return ZarrSession(target, folder, state, workers, lock, coordinator=False, durable=durable, resumed=False)
-    except BaseException:
-        lock.close()
-        raise

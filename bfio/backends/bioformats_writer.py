@@ -6,9 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import NoReturn
 
-import numpy as np
-
-from bfio.backends.base import Key
+from bfio.backends.session_writer import SessionWriter
 from bfio.bioformats.locate import INSTALL
 from bfio.bioformats.writing.formats import OWN_SUFFIXES, SUFFIXES, format_of, writable
 from bfio.bioformats.writing.recipe import TIFF_WRITER, choose
@@ -16,7 +14,6 @@ from bfio.bioformats.writing.session import JavaSession
 from bfio.errors import BackendMissingError, UnsupportedError
 from bfio.metadata import Series
 from bfio.options import WriteOptions
-from bfio.selection import Box
 
 __all__ = [
     "OWN_SUFFIXES",
@@ -29,35 +26,13 @@ __all__ = [
 ]
 
 
-class BioFormatsWriter:
-    """A file that is being written, behind the writer protocol of :mod:`bfio.backends.base`."""
+class BioFormatsWriter(SessionWriter[JavaSession]):
+    """A file that is being written by one of Bio-Formats' writers, which takes each pixel once."""
 
     name = "bioformats"
 
     def __init__(self, session: JavaSession) -> None:
-        self._session = session
-        self.tile_shape = session.recipe.tile_shape
-
-    def write(self, box: Box, block: np.ndarray) -> None:
-        """Store the pixels of a box, each once; see :class:`bfio.backends.base.WriterBackend`."""
-        self._session.write(box, block)
-
-    def flush(self) -> None:
-        """Refused: Java's writers have no checkpoints."""
-        raise UnsupportedError(f"{self._session.path.name}: Bio-Formats has no checkpoints (flush); {TIFF_WRITER}")
-
-    @property
-    def missing(self) -> list[Key]:
-        """Regions that were not written yet."""
-        return self._session.missing
-
-    def close(self) -> None:
-        """Finish the file and give it its name."""
-        self._session.close()
-
-    def abandon(self) -> None:
-        """Release the file as it is."""
-        self._session.abandon()
+        super().__init__(session, session.recipe.tile_shape)
 
 
 def check_name(path: Path) -> None:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import numpy as np
-
 from bfio._parallel import Workers
-from bfio.backends.base import Key
+from bfio.backends.session_writer import SessionWriter
 from bfio.metadata import Series
 from bfio.options import WriteOptions
-from bfio.selection import Box
 from bfio.tiff.writing import session
 from bfio.tiff.writing.choose import choose
 from bfio.tiff.writing.session import WriteSession
@@ -24,35 +21,13 @@ UNREAD = frozenset({"bool", "int64", "uint64", "float16", "complex64", "complex1
 """Pixel types that Bio-Formats refuses or takes for others (versions 6.7.0 and 7.3.1, tried)."""
 
 
-class OmeTiffWriter:
-    """A file that is being written, behind the writer protocol of :mod:`bfio.backends.base`."""
+class OmeTiffWriter(SessionWriter[WriteSession]):
+    """A TIFF file that is being written."""
 
     name = "python"
 
     def __init__(self, session: WriteSession) -> None:
-        self._session = session
-        self.tile_shape = (session.recipe.tile_rows, session.recipe.tile_cols)
-
-    def write(self, box: Box, block: np.ndarray) -> None:
-        """Store the pixels of a box; see :class:`bfio.backends.base.WriterBackend`."""
-        self._session.write(box, block)
-
-    def flush(self) -> None:
-        """Make a checkpoint."""
-        self._session.flush()
-
-    @property
-    def missing(self) -> list[Key]:
-        """Regions that were not written yet."""
-        return self._session.missing
-
-    def close(self) -> None:
-        """Finish the file, or, where another process began it, end this one's share."""
-        self._session.close()
-
-    def abandon(self) -> None:
-        """Release the file as it is."""
-        self._session.abandon()
+        super().__init__(session, (session.recipe.tile_rows, session.recipe.tile_cols))
 
 
 def open_writer(path: Path, series: Series, xml: str, options: WriteOptions) -> OmeTiffWriter:

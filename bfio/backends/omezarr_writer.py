@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from bfio._parallel import Workers
-from bfio.backends.base import Key
+from bfio.backends.session_writer import SessionWriter
 from bfio.enums import Predictor
 from bfio.errors import UsageError
 from bfio.metadata import Level, Series
@@ -19,14 +17,13 @@ from bfio.omezarr.writing.recipe import AXES, Recipe, array_metas
 from bfio.omezarr.writing.session import ZarrSession
 from bfio.omezarr.writing.state import State, is_unfinished
 from bfio.options import WriteOptions
-from bfio.selection import Box
 from bfio.target import part_path
 
 __all__ = ["OmeZarrWriter", "append_writer", "attach_writer", "open_writer", "resume_writer"]
 
 
-class OmeZarrWriter:
-    """A store that is being written, behind the writer protocol of :mod:`bfio.backends.base`.
+class OmeZarrWriter(SessionWriter[ZarrSession]):
+    """A store that is being written.
 
     Attributes
     ----------
@@ -37,30 +34,8 @@ class OmeZarrWriter:
     name = "zarr"
 
     def __init__(self, session: ZarrSession) -> None:
-        self._session = session
         self.chunk_shape = session.state.recipe.unit
-        self.tile_shape = (self.chunk_shape[3], self.chunk_shape[4])
-
-    def write(self, box: Box, block: np.ndarray) -> None:
-        """Store the pixels of a box; see :class:`bfio.backends.base.WriterBackend`."""
-        self._session.write(box, block)
-
-    def flush(self) -> None:
-        """Make a checkpoint."""
-        self._session.flush()
-
-    @property
-    def missing(self) -> list[Key]:
-        """Regions that were not written yet."""
-        return self._session.missing
-
-    def close(self) -> None:
-        """Finish the store, or, where another process began it, end this one's share."""
-        self._session.close()
-
-    def abandon(self) -> None:
-        """Release the store as it is."""
-        self._session.abandon()
+        super().__init__(session, (self.chunk_shape[3], self.chunk_shape[4]))
 
 
 def open_writer(path: Path, series: Series, xml: str, options: WriteOptions) -> OmeZarrWriter:

@@ -13,10 +13,10 @@ from bfio.bioformats.writing.folder import PartFolder
 from bfio.bioformats.writing.missing import Region, missing_regions
 from bfio.bioformats.writing.pieces import Piece, pieces
 from bfio.bioformats.writing.queue import Band, BandQueue
-from bfio.bioformats.writing.recipe import Recipe
+from bfio.bioformats.writing.recipe import TIFF_WRITER, Recipe
 from bfio.bioformats.writing.saver import JavaSaver
 from bfio.bioformats.writing.store import BandStore
-from bfio.errors import TileWriteError, UsageError
+from bfio.errors import TileWriteError, UnsupportedError, UsageError
 from bfio.selection import Box
 
 __all__ = ["JavaSession"]
@@ -187,6 +187,10 @@ class JavaSession:
                 raise TileWriteError(str(self.path), plane, index, 0, reason, error.errno) from error
 
     # -- the end ------------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Refused: Java's writers have no checkpoints."""
+        raise UnsupportedError(f"{self.path.name}: Bio-Formats has no checkpoints (flush); {TIFF_WRITER}")
 
     @property
     def missing(self) -> list[Region]:

@@ -44,6 +44,7 @@ def imwrite(
     chunks: int | Sequence[int] | None = None,
     shards: int | Sequence[int] | None = None,
     zarr_version: int | str | None = None,
+    series: int | None = None,
     overwrite: bool | None = None,
     progress: Any = None,
 ) -> None:
@@ -66,7 +67,7 @@ def imwrite(
         To begin with; the sizes are those of the array.
     compression, compression_level, predictor, tile_size, levels, downsample, bigtiff : optional
         As in :class:`BioWriter`.
-    chunks, shards, zarr_version, max_workers, backend, durable, overwrite, progress : optional
+    chunks, shards, zarr_version, series, max_workers, backend, durable, overwrite, progress : optional
         As in :class:`BioWriter`.
     """
     pixels = as_pixels(array)
@@ -77,7 +78,7 @@ def imwrite(
         path, max_workers, backend, metadata,
         compression=compression, compression_level=compression_level, predictor=predictor, tile_size=tile_size,
         levels=levels, downsample=downsample, bigtiff=bigtiff, durable=durable, overwrite=overwrite,
-        chunks=chunks, shards=shards, zarr_version=zarr_version, progress=progress,
+        chunks=chunks, shards=shards, zarr_version=zarr_version, series=series, progress=progress,
     )  # fmt: skip
     with writer:
         writer.shape = (y, x, z, c * samples, t)

@@ -65,7 +65,7 @@ class DescribedImage(SettableProperties):
                 return
             draft.change(name, value)
             if self._live is not None and draft.sizes[3] % draft.samples == 0:
-                self._live.follow(draft.series(self._file_path.name))
+                self._live.follow(draft.series(self._image_name))
 
     def _load(self, metadata: Any) -> None:
         if hasattr(metadata, "to_xml"):
@@ -106,13 +106,18 @@ class DescribedImage(SettableProperties):
     def metadata(self, value: OME | str) -> None:
         self._change("metadata", value)
 
+    @property
+    def _image_name(self) -> str:
+        """Name of the image in its metadata."""
+        return self._file_path.name
+
     def _series(self) -> Series:
-        return self._draft.series(self._file_path.name, self._tile_size)
+        return self._draft.series(self._image_name, self._tile_size)
 
     def _xml(self, series: Series) -> str:
         from bfio.omexml.build import build_xml
 
-        return build_xml(series, self._file_path.name, self._description.base)
+        return build_xml(series, self._image_name, self._description.base)
 
     def _infer(self, value: Any, lengths: tuple[int, ...]) -> None:
         """What nobody has said of the image is taken from the first array."""

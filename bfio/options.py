@@ -13,7 +13,7 @@ from bfio._cpus import available_cpus
 from bfio.enums import Compression, Downsample, Predictor
 from bfio.errors import UsageError
 
-__all__ = ["AUTO_LEVELS", "LEVELS", "PREDICTED", "WriteOptions", "check_no_zarr", "parse_options"]
+__all__ = ["AUTO_LEVELS", "LEVELS", "PREDICTED", "WriteOptions", "check_no_zarr", "checked_series", "parse_options"]
 
 Value = TypeVar("Value")
 
@@ -99,6 +99,8 @@ class WriteOptions:
         Of Zarr, along the last of T, C, Z, Y, X; None: planes of ``tile_size``, and no shards.
     zarr_version : str or None
         Of OME-Zarr, ``"0.4"`` or ``"0.5"``; None where bfio is to choose.
+    series : int or None
+        Number of the image in a Zarr store of several; None for a store of one.
     any_compression : bool
         Whether nobody asked for `compression`, so that a format may have another default.
     """
@@ -118,6 +120,7 @@ class WriteOptions:
     chunks: tuple[int, ...] | None = None
     shards: tuple[int, ...] | None = None
     zarr_version: str | None = None
+    series: int | None = None
     any_compression: bool = True
 
 
@@ -138,6 +141,7 @@ def parse_options(
     chunks: Any = None,
     shards: Any = None,
     zarr_version: Any = None,
+    series: Any = None,
 ) -> WriteOptions:
     """Options from the arguments of a writer.
 
@@ -164,6 +168,8 @@ def parse_options(
         Along Y and X if one number, else along the last of T, C, Z, Y, X.
     zarr_version : int or str, optional
         2 or ``"0.4"``, 3 or ``"0.5"``.
+    series : int, optional
+        0 or more.
 
     Raises
     ------
@@ -188,6 +194,7 @@ def parse_options(
         chunks=_sizes("chunks", chunks),
         shards=_sizes("shards", shards),
         zarr_version=_zarr_version(zarr_version),
+        series=checked_series(series),
         any_compression=is_any,
     )
 
@@ -199,7 +206,7 @@ def check_no_zarr(options: WriteOptions) -> None:
     ------
     UsageError
     """
-    for name in ("chunks", "shards", "zarr_version"):
+    for name in ("chunks", "shards", "zarr_version", "series"):
         if getattr(options, name) is not None:
             raise UsageError(f"{name}= is for names that end in .zarr; leave it out, or choose such a name")
 
@@ -274,6 +281,16 @@ def _zarr_version(value: Any) -> str | None:
     if isinstance(value, (bool, float)) or not isinstance(value, (int, str, type(None))) or value not in versions:
         raise UsageError(f"zarr_version={value!r} is unknown; use 2 (OME-Zarr 0.4) or 3 (OME-Zarr 0.5)")
     return versions[value]
+
+
+def checked_series(value: Any) -> int | None:
+    """Number of an image in a store of several, or UsageError."""
+    if value is None:
+        return None
+    number = -1 if isinstance(value, (bool, np.bool_)) else _int("series", value)
+    if not 0 <= number < 1 << 31:
+        raise UsageError(f"series={value!r} must be 0 or more: the number of an image in a Zarr store of several")
+    return number
 
 
 def _levels(value: Any) -> int:

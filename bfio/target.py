@@ -10,12 +10,19 @@ from typing import Any
 from bfio.byteio import is_url
 from bfio.errors import UnsupportedError, UsageError
 
-__all__ = ["is_zarr_name", "is_zarr_store", "part_path", "target_path"]
+__all__ = ["check_store", "is_zarr_name", "is_zarr_store", "part_path", "target_path"]
 
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")
 
 
-def target_path(file_path: Any, *, overwrite: bool | None = None, enter: bool = False, resume: bool = False) -> Path:
+def target_path(
+    file_path: Any,
+    *,
+    overwrite: bool | None = None,
+    enter: bool = False,
+    resume: bool = False,
+    series: int | None = None,
+) -> Path:
     """Absolute path of a file, or of a folder with the name of a Zarr store, that can be written.
 
     Parameters
@@ -27,6 +34,8 @@ def target_path(file_path: Any, *, overwrite: bool | None = None, enter: bool = 
         Whether it is written into a Zarr store that has the name.
     resume : bool
         Whether an unfinished file is gone on with, which may replace one in any case.
+    series : int, optional
+        The image of a Zarr store of several that all of this is about, in place of the whole store.
 
     Raises
     ------
@@ -43,7 +52,7 @@ def target_path(file_path: Any, *, overwrite: bool | None = None, enter: bool = 
         raise UsageError(f"file_path must be a path, not a {type(file_path).__name__}")
     path = Path(file_path).expanduser().resolve()
     if is_zarr_name(path):
-        _check_store(path, overwrite=bool(overwrite), enter=enter)
+        check_store(path, series, overwrite=bool(overwrite), enter=enter)
     elif path.is_dir():
         raise UsageError(f"{path} is a folder; give the name of a file in it")
     elif path.exists() and overwrite is False and not resume:
@@ -68,20 +77,24 @@ def is_zarr_store(path: Path) -> bool:
     return any(os.path.isfile(path / name) for name in _ZARR_FILES)
 
 
-def _check_store(path: Path, *, overwrite: bool, enter: bool) -> None:
+def check_store(path: Path, series: int | None = None, *, overwrite: bool, enter: bool = False) -> None:
     """Refuse to replace what nobody asked to replace, and ever a folder that is no Zarr store."""
     if not os.path.lexists(path):
         return
     if path.is_dir() and not is_zarr_store(path):
         raise UsageError(f"{path} is a folder, but not a Zarr store, so it stays as it is; choose another name")
+    if series is not None and path.is_dir():
+        check_store(path / str(series), overwrite=overwrite, enter=enter)
+        return
     if enter and path.is_dir():
         return
-    if not overwrite:
+    if not overwrite or series is not None:
         raise FileExistsError(
             errno.EEXIST, "it exists; use overwrite=True to replace it, or append=True to write into it", str(path)
         )
 
 
-def part_path(path: Path) -> Path:
-    """Name of a file while it is written."""
-    return path.with_name(f"{path.name}.part")
+def part_path(path: Path, series: int | None = None) -> Path:
+    """Name of a file, or of one image of a store of several, while it is written."""
+    number = "" if series is None else f".{series}"
+    return path.with_name(f"{path.name}{number}.part")

@@ -12,12 +12,19 @@ import numpy as np
 
 from bfio.assign import Assignment, as_pixels, assign_bounds, assign_key, whole_sizes
 from bfio.axes import PUBLIC
-from bfio.backends.registry import append_writer, attach_writer, create_writer, resume_writer, writer_name
+from bfio.backends.registry import (
+    append_writer,
+    attach_writer,
+    check_options,
+    create_writer,
+    resume_writer,
+    writer_name,
+)
 from bfio.described import DescribedImage
 from bfio.draft import Draft
 from bfio.errors import UsageError
 from bfio.lossless import check_values, converted, lossless_cast, passes, pieces
-from bfio.options import check_no_zarr, parse_options
+from bfio.options import parse_options
 from bfio.progress import Progress, checked_report
 from bfio.target import part_path, target_path
 from bfio.tiling import Grid
@@ -91,6 +98,11 @@ class BioWriter(DescribedImage):
         write whole shards.
     zarr_version : int or str, optional
         3 (OME-Zarr 0.5, the default), or 2 (OME-Zarr 0.4).
+    series : int, optional
+        Write the image of this number into a Zarr store of several, beside those that are there, as
+        ``<file_path>/<series>``. `append`, `overwrite` and `resume` are then about this image alone, and until
+        :meth:`close` it is ``<file_path>.<series>.part``. The first image begins the store; several processes may
+        write an image each.
     progress : bool or callable, optional
         True for a bar of tqdm, or a function that gets the number of finished tiles and of all tiles.
     **kwargs
@@ -123,6 +135,7 @@ class BioWriter(DescribedImage):
         chunks: int | Sequence[int] | None = None,
         shards: int | Sequence[int] | None = None,
         zarr_version: int | str | None = None,
+        series: int | None = None,
         progress: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -130,35 +143,37 @@ class BioWriter(DescribedImage):
             compression=compression, compression_level=compression_level, predictor=predictor, tile_size=tile_size,
             levels=levels, bigtiff=bigtiff, downsample=downsample, max_workers=max_workers, resume=resume,
             durable=durable, overwrite=overwrite, append=append, chunks=chunks, shards=shards,
-            zarr_version=zarr_version,
+            zarr_version=zarr_version, series=series,
         )  # fmt: skip
-        path = target_path(file_path, overwrite=overwrite, enter=append, resume=resume)
+        path = target_path(file_path, overwrite=overwrite, enter=append, resume=resume, series=options.series)
         self._prepare(path, writer_name(path, backend), options, checked_report(progress))
-        if self._backend_name != "zarr":
-            check_no_zarr(options)
+        check_options(path, self._backend_name, options)
         if metadata is not None:
             self.metadata = metadata
         self._set_all(kwargs, BioWriter.__init__.__annotations__)
-        if append and path.exists():
+        if append and self._is_there():
             wanted = self._description
             self._adopt(*append_writer(path, self._backend_name, options))
             self._check_adopted(wanted)
-        elif resume and not self._description.said and part_path(path).exists():
+        elif resume and not self._description.said and self._part.exists():
             self._adopt(*resume_writer(path, self._backend_name, options))
         if image is not None:
             self._write_image(image)
 
     @classmethod
-    def attach(cls, file_path: str | os.PathLike[str], max_workers: int | None = None) -> BioWriter:
+    def attach(
+        cls, file_path: str | os.PathLike[str], max_workers: int | None = None, *, series: int | None = None
+    ) -> BioWriter:
         """Join the writing of a file that another process has started; that one must close last.
 
         The other writer must have written something, or called :meth:`flush`. Closing this one only ends its share.
         """
         self = cls.__new__(cls)
-        path = target_path(file_path, enter=True)
-        options = parse_options(max_workers=max_workers)
+        options = parse_options(max_workers=max_workers, series=series)
+        path = target_path(file_path, enter=True, series=options.series)
         self._prepare(path, writer_name(path), options, None)
-        self._adopt(*attach_writer(path, self._backend_name, options.max_workers))
+        check_options(path, self._backend_name, options)
+        self._adopt(*attach_writer(path, self._backend_name, options))
         return self
 
     def _prepare(self, path: Path, backend_name: str, options: WriteOptions, report: Any) -> None:
@@ -307,7 +322,22 @@ class BioWriter(DescribedImage):
 
     def _is_left_over(self) -> bool:
         """Whether an earlier writer left a file to go on with."""
-        return self._options.resume and part_path(self._file_path).exists()
+        return self._options.resume and self._part.exists()
+
+    def _is_there(self) -> bool:
+        """Whether there is a finished image."""
+        series = self._options.series
+        return (self._file_path if series is None else self._file_path / str(series)).exists()
+
+    @property
+    def _image_name(self) -> str:
+        series = self._options.series
+        return self._file_path.name if series is None else f"{self._file_path.name}/{series}"
+
+    @property
+    def _part(self) -> Path:
+        """What the image is called while it is written."""
+        return part_path(self._file_path, self._options.series)
 
     @property
     def _backend(self) -> _Backend:
@@ -352,7 +382,7 @@ class BioWriter(DescribedImage):
             self._progress.close()
 
     def _names(self) -> tuple[Path, str]:
-        return self._file_path, part_path(self._file_path).name
+        return self._file_path, self._part.name
 
     def __enter__(self) -> BioWriter:
         return self

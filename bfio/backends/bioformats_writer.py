@@ -63,7 +63,7 @@ def open_writer(path: Path, series: Series, xml: str, options: WriteOptions) -> 
     return BioFormatsWriter(JavaSession(path, recipe, xml, durable=options.durable))
 
 
-def attach_writer(path: Path, max_workers: int) -> NoReturn:
+def attach_writer(path: Path, options: WriteOptions) -> NoReturn:
     """Refused: Java's writers work in one process."""
     raise UnsupportedError(f"{path.name}: only one process can write a file through Bio-Formats; {TIFF_WRITER}")
 

@@ -42,9 +42,9 @@ def open_writer(path: Path, series: Series, xml: str, options: WriteOptions) -> 
     return OmeTiffWriter(begun)
 
 
-def attach_writer(path: Path, max_workers: int) -> tuple[OmeTiffWriter, Series]:
+def attach_writer(path: Path, options: WriteOptions) -> tuple[OmeTiffWriter, Series]:
     """Join the writing of an OME-TIFF file. See :func:`bfio.backends.registry.attach_writer`."""
-    joined = session.attach(path, Workers(max_workers))
+    joined = session.attach(path, Workers(options.max_workers))
     return OmeTiffWriter(joined), _series(joined)
 
 

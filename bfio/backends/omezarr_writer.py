@@ -13,13 +13,14 @@ from bfio.metadata import Level, Series
 from bfio.omezarr.metadata_out import documents
 from bfio.omezarr.writing import begin
 from bfio.omezarr.writing.choose import choose, flat_series
+from bfio.omezarr.writing.collection import check_collection, version_of
+from bfio.omezarr.writing.destination import Destination
 from bfio.omezarr.writing.recipe import AXES, Recipe, array_metas
 from bfio.omezarr.writing.session import ZarrSession
 from bfio.omezarr.writing.state import State, is_unfinished
 from bfio.options import WriteOptions
-from bfio.target import part_path
 
-__all__ = ["OmeZarrWriter", "append_writer", "attach_writer", "open_writer", "resume_writer"]
+__all__ = ["OmeZarrWriter", "append_writer", "attach_writer", "check_series", "open_writer", "resume_writer"]
 
 
 class OmeZarrWriter(SessionWriter[ZarrSession]):
@@ -43,16 +44,19 @@ def open_writer(path: Path, series: Series, xml: str, options: WriteOptions) -> 
     if options.predictor not in (None, Predictor.NONE):
         raise UsageError("predictor= is for TIFF only; leave it out")
     flat = flat_series(series)
+    if options.series is not None and options.zarr_version is None:
+        options = replace(options, zarr_version=version_of(path))
     recipe, workers = choose(flat, options), Workers(options.max_workers)
-    if options.resume and is_unfinished(part_path(path)):
-        begun = _resumed(path, options)
+    target = Destination(path, options.series)
+    if options.resume and is_unfinished(target.part):
+        begun = _resumed(target, options)
         _check_same(begun, recipe)
         return OmeZarrWriter(begun)
     flat = replace(flat, levels=_levels(recipe))
     made = documents(flat, array_metas(recipe), AXES, recipe.version, xml, str(recipe.downsample))
     state = State(recipe, series)
     return OmeZarrWriter(
-        begin.create(path, state, made, workers, durable=options.durable, overwrite=bool(options.overwrite))
+        begin.create(target, state, made, workers, durable=options.durable, overwrite=bool(options.overwrite))
     )
 
 
@@ -76,24 +80,29 @@ def _check_same(found: ZarrSession, wanted: Recipe) -> None:
         )
 
 
-def attach_writer(path: Path, max_workers: int) -> tuple[OmeZarrWriter, Series]:
+def check_series(path: Path, options: WriteOptions) -> None:
+    """Refuse a store that can not have the image. See :func:`bfio.backends.registry.check_options`."""
+    check_collection(path, options.zarr_version)
+
+
+def attach_writer(path: Path, options: WriteOptions) -> tuple[OmeZarrWriter, Series]:
     """Join the writing of a store. See :func:`bfio.backends.registry.attach_writer`."""
-    joined = begin.attach(path, Workers(max_workers))
+    joined = begin.attach(Destination(path, options.series), Workers(options.max_workers))
     return OmeZarrWriter(joined), joined.state.series
 
 
 def resume_writer(path: Path, options: WriteOptions) -> tuple[OmeZarrWriter, Series]:
     """Go on with a store as it was begun. See :func:`bfio.backends.registry.resume_writer`."""
-    resumed = _resumed(path, options)
+    resumed = _resumed(Destination(path, options.series), options)
     return OmeZarrWriter(resumed), resumed.state.series
 
 
-def _resumed(path: Path, options: WriteOptions) -> ZarrSession:
+def _resumed(target: Destination, options: WriteOptions) -> ZarrSession:
     workers = Workers(options.max_workers)
-    return begin.resume(path, workers, durable=options.durable, overwrite=bool(options.overwrite))
+    return begin.resume(target, workers, durable=options.durable, overwrite=bool(options.overwrite))
 
 
 def append_writer(path: Path, options: WriteOptions) -> tuple[OmeZarrWriter, Series]:
     """Write into a finished store. See :func:`bfio.backends.registry.append_writer`."""
-    opened = begin.append(path, Workers(options.max_workers), durable=options.durable)
+    opened = begin.append(Destination(path, options.series), Workers(options.max_workers), durable=options.durable)
     return OmeZarrWriter(opened), opened.state.series

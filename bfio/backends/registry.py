@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from bfio.errors import UnsupportedError, UsageError
+from bfio.options import check_no_zarr
 
 if TYPE_CHECKING:
     from bfio.backends.base import WriterBackend
@@ -17,6 +18,7 @@ __all__ = [
     "BACKENDS",
     "append_writer",
     "attach_writer",
+    "check_options",
     "checked_name",
     "create_writer",
     "resume_writer",
@@ -89,9 +91,17 @@ def create_writer(path: Path, backend_name: str, series: Series, xml: str, optio
     return begun
 
 
-def attach_writer(path: Path, backend_name: str, max_workers: int) -> tuple[WriterBackend, Series]:
+def check_options(path: Path, backend_name: str, options: WriteOptions) -> None:
+    """Refuse what only Zarr has for other files, and ``series=`` for a store that is not one of several images."""
+    if backend_name != "zarr":
+        check_no_zarr(options)
+    elif options.series is not None:
+        _writers(backend_name).check_series(path, options)
+
+
+def attach_writer(path: Path, backend_name: str, options: WriteOptions) -> tuple[WriterBackend, Series]:
     """Join the writing of a file that another process has started; the image as that one described it."""
-    joined: tuple[WriterBackend, Series] = _writers(backend_name).attach_writer(path, max_workers)
+    joined: tuple[WriterBackend, Series] = _writers(backend_name).attach_writer(path, options)
     return joined
 
 

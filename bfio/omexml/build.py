@@ -10,19 +10,17 @@ import re
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
-from bfio._version import __version__
 from bfio.errors import FormatError, UsageError
 from bfio.metadata import Channel, Length, Series
 from bfio.omexml.clean import CHILDREN, clean_tree
-from bfio.omexml.embedded import mark_foreign
+from bfio.omexml.output import sign, to_text
 from bfio.omexml.pixel_types import ome_type_of
 from bfio.omexml.references import drop_dangling, keep_own
-from bfio.omexml.text import OME_NAMESPACE, printable
+from bfio.omexml.text import printable
 from bfio.omexml.tidy import drop_text, identify, keep_known
 from bfio.omexml.tree import local_name, qualified
 from bfio.omexml.values import clean_attributes
@@ -30,7 +28,6 @@ from bfio.units import normalise
 
 __all__ = ["Picked", "build_xml"]
 
-_XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _ROOT_CHILDREN = (
     "Rights", "Experiment", "Experimenter", "ExperimenterGroup", "Instrument", "Image", "StructuredAnnotations", "ROI",
 )  # fmt: skip
@@ -78,18 +75,12 @@ def build_xml(
         `base` has no such image.
     """
     root, image = _new() if base is None else _taken(base, index)
-    ElementTree.register_namespace("", OME_NAMESPACE)
-    ElementTree.register_namespace("xsi", _XSI)
-    root.attrib.clear()
-    root.set("Creator", f"bfio {__version__}")
-    root.set(f"{{{_XSI}}}schemaLocation", f"{OME_NAMESPACE} {OME_NAMESPACE}/ome.xsd")
+    sign(root)
     image.attrib.clear()
     image.attrib.update({"ID": "Image:0", "Name": printable(name)})
     _describe_pixels(_child(image, "Pixels"), series, picked)
     drop_dangling(root)
-    mark_foreign(root)
-    text = ElementTree.tostring(root, encoding="unicode", short_empty_elements=True)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'
+    return to_text(root)
 
 
 def _new() -> tuple[Element, Element]:

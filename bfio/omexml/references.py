@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 from bfio.omexml.identifiers import kind_of, reference_kind
 from bfio.omexml.tree import local_name, own_elements, qualified
 
-__all__ = ["drop_dangling", "keep_own"]
+__all__ = ["Identity", "drop_dangling", "identities", "keep_own", "references_of"]
 
 _COLLECTIONS = ("Project", "Dataset", "Folder", "Plate", "Screen")
 """Elements that say how images belong together."""
@@ -50,7 +50,7 @@ def _entries(root: Element) -> dict[Identity, Element]:
     tops = [child for child in root if child.tag != _ANNOTATIONS and not _goes(local_name(child))]
     annotations = root.find(_ANNOTATIONS)
     tops += [] if annotations is None else list(annotations)
-    return {identity: top for top in tops for identity in _identities(top)}
+    return {identity: top for top in tops for identity in identities(top)}
 
 
 def _reached(start: Iterable[Element], entries: dict[Identity, Element]) -> set[int]:
@@ -58,7 +58,7 @@ def _reached(start: Iterable[Element], entries: dict[Identity, Element]) -> set[
     found: set[int] = set()
     todo = list(start)
     while todo:
-        for identity in _references(todo.pop()):
+        for identity in references_of(todo.pop()):
             top = entries.get(identity)
             if top is not None and id(top) not in found:
                 found.add(id(top))
@@ -66,14 +66,16 @@ def _reached(start: Iterable[Element], entries: dict[Identity, Element]) -> set[
     return found
 
 
-def _identities(top: Element) -> Iterator[Identity]:
+def identities(top: Element) -> Iterator[Identity]:
+    """Kind and ID of an element and of all that are inside."""
     for element in own_elements(top):
         kind = kind_of(local_name(element))
         if kind is not None and "ID" in element.attrib:
             yield kind, element.attrib["ID"]
 
 
-def _references(top: Element) -> Iterator[Identity]:
+def references_of(top: Element) -> Iterator[Identity]:
+    """What an element and all that are inside refer to."""
     for element in own_elements(top):
         kind = reference_kind(local_name(element))
         if kind is not None:
@@ -85,7 +87,7 @@ def _references(top: Element) -> Iterator[Identity]:
 def drop_dangling(root: Element) -> None:
     """Remove references to elements that are not in the document, until none is left."""
     while True:
-        known = set(_identities(root))
+        known = set(identities(root))
         dropped = [_drop_from(parent, known) for parent in list(own_elements(root))]
         if not any(dropped):
             return

@@ -16,7 +16,7 @@ from bfio.omezarr.omero_out import Range, omero_block
 from bfio.omezarr.xml_out import metadata_only
 from bfio.units import NAMES, convert
 
-__all__ = ["VERSIONS", "documents"]
+__all__ = ["VERSIONS", "documents", "group_documents"]
 
 VERSIONS: Mapping[str, int] = {"0.4": 2, "0.5": 3}
 """Version of Zarr that a version of OME-Zarr stands on."""
@@ -93,11 +93,11 @@ def documents(
             "kwargs": {"how": downsample},
         }
     omero = omero_block(series, metas[0], axes, xml, windows)
-    found = _group_2(multiscale, omero) if version == "0.4" else _group_3(multiscale, omero)
+    found = _root(version, multiscale, omero)
     for meta in metas:
         found |= _array(meta, axes)
     if tidy:
-        found |= _group("OME", VERSIONS[version], {})
+        found |= group_documents("OME", version, {})
         found["OME/METADATA.ome.xml"] = tidy.encode("utf-8")
     return found
 
@@ -105,20 +105,29 @@ def documents(
 # -- groups and arrays ------------------------------------------------------------------------------------------------
 
 
-def _group_3(multiscale: dict[str, Any], omero: dict[str, Any]) -> dict[str, bytes]:
-    return _group("", 3, {"ome": {"version": "0.5", "multiscales": [multiscale], "omero": omero}})
+def _root(version: str, multiscale: dict[str, Any], omero: dict[str, Any]) -> dict[str, bytes]:
+    if version == "0.5":
+        return group_documents("", version, {"multiscales": [multiscale], "omero": omero})
+    told = {"version": version}
+    return group_documents("", version, {"multiscales": [told | multiscale], "omero": told | omero})
 
 
-def _group_2(multiscale: dict[str, Any], omero: dict[str, Any]) -> dict[str, bytes]:
-    attributes = {"multiscales": [{"version": "0.4"} | multiscale], "omero": {"version": "0.4"} | omero}
-    return _group("", 2, attributes)
+def group_documents(path: str, version: str, attributes: Mapping[str, Any]) -> dict[str, bytes]:
+    """Documents of a group, by key.
 
-
-def _group(path: str, zarr_format: int, attributes: Mapping[str, Any]) -> dict[str, bytes]:
+    Parameters
+    ----------
+    path : str
+        Its key; ``""`` for the root.
+    version : {"0.4", "0.5"}
+        Of OME-Zarr.
+    attributes : mapping
+        Those of OME-Zarr; 0.5 has them below ``ome``, beside its own version.
+    """
     folder = f"{path}/" if path else ""
-    if zarr_format == 3:
-        node = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
-        return {f"{folder}zarr.json": _json(node)}
+    if VERSIONS[version] == 3:
+        told = {"ome": {"version": version} | dict(attributes)} if attributes else {}
+        return {f"{folder}zarr.json": _json({"zarr_format": 3, "node_type": "group", "attributes": told})}
     found = {f"{folder}.zgroup": _json({"zarr_format": 2})}
     if attributes:
         found[f"{folder}.zattrs"] = _json(attributes)

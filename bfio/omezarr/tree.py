@@ -15,13 +15,14 @@ from bfio.omezarr.document import Documents, Group, kind_of
 from bfio.omezarr.images import multiscales_of, ome_attributes
 from bfio.omezarr.nodes import child, relative
 
-__all__ = ["Place", "places"]
+__all__ = ["LAYOUT", "Place", "listed_series", "places"]
 
 logger = logging.getLogger("bfio.omezarr")
 
 _MAX_DEPTH = 4
 _MAX_ENTRIES = 100_000
-_LAYOUT = "bioformats2raw.layout"
+LAYOUT = "bioformats2raw.layout"
+"""Attribute of the root of a store of several images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def _of_group(documents: Documents, group: Group) -> Iterator[Place]:
         kind = "label" if "image-label" in ome else "image"
         for number in range(len(multiscales_of(group))):
             yield Place(kind, group.key, None, version, number, number)
-    elif _LAYOUT in ome or _LAYOUT in group.attributes:
+    elif LAYOUT in ome or LAYOUT in group.attributes:
         yield from _several(documents, group)
     elif "labels" in ome:
         yield from _labels(documents, group, "")
@@ -104,7 +105,7 @@ def _of_group(documents: Documents, group: Group) -> Iterator[Place]:
 
 def _several(documents: Documents, group: Group) -> Iterator[Place]:
     """Layout of bioformats2raw: images in groups that ``OME`` lists, else in 0, 1, 2 and so on."""
-    listed = _listed_series(documents, group)
+    listed = listed_series(documents, group)
     if listed is None:
         listed = []
         for number in count():
@@ -115,7 +116,8 @@ def _several(documents: Documents, group: Group) -> Iterator[Place]:
         yield Place("image", key, None, group.zarr_format, 0, number)
 
 
-def _listed_series(documents: Documents, group: Group) -> list[str] | None:
+def listed_series(documents: Documents, group: Group) -> list[str] | None:
+    """Keys of the images that the group ``OME`` lists, if it does."""
     inner = documents.node("OME", group.zarr_format)
     listed = ome_attributes(inner).get("series") if isinstance(inner, Group) else None
     if not isinstance(inner, Group) or listed is None:
@@ -130,7 +132,7 @@ def _plate(documents: Documents, group: Group, plate: Any) -> Iterator[Place]:
     wells = plate.get("wells") if isinstance(plate, Mapping) else None
     if not isinstance(wells, list):
         raise FormatError(f"{group.where}: plate must be an object with a list of wells")
-    order = {key: number for number, key in enumerate(_listed_series(documents, group) or ())}
+    order = {key: number for number, key in enumerate(listed_series(documents, group) or ())}
     n_found, refused = 0, None
     for key in _paths(wells, "wells", group.where):
         try:

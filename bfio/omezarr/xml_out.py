@@ -6,8 +6,7 @@ import math
 from xml.etree import ElementTree
 
 from bfio.omexml.clean import clean_tree
-from bfio.omexml.embedded import mark_foreign
-from bfio.omexml.text import OME_NAMESPACE
+from bfio.omexml.output import to_text
 from bfio.omexml.tree import qualified
 
 __all__ = ["metadata_only"]
@@ -31,10 +30,7 @@ def metadata_only(xml: str) -> tuple[str, tuple[float, str] | None]:
         children.insert(n_channels, ElementTree.Element(qualified("MetadataOnly")))
         pixels[:] = children
         time = time or _time(pixels)
-    ElementTree.register_namespace("", OME_NAMESPACE)
-    ElementTree.register_namespace("xsi", "http://www.w3.org/2001/XMLSchema-instance")
-    mark_foreign(root)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}', time
+    return to_text(root), time
 
 
 def _time(pixels: ElementTree.Element) -> tuple[float, str] | None:

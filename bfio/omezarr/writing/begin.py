@@ -9,32 +9,33 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bfio._parallel import Workers
+from bfio.omezarr.writing.destination import Destination
 from bfio.omezarr.writing.folder import Lock, claim, create_folder, open_folder, remove_notes, write_file
 from bfio.omezarr.writing.session import GUESTS, ZarrSession
 from bfio.omezarr.writing.state import NOTES, STATE, State, boot_mark, is_unfinished, read_state
 from bfio.omezarr.writing.stored import read_image
-from bfio.target import part_path
 
 __all__ = ["append", "attach", "create", "resume"]
 
 
 def create(
-    target: Path, state: State, documents: Mapping[str, bytes], workers: Workers, *, durable: bool, overwrite: bool
-) -> ZarrSession:
-    """Begin a store.
+    target: Destination, state: State, documents: Mapping[str, bytes], workers: Workers, *,
+    durable: bool, overwrite: bool,
+) -> ZarrSession:  # fmt: skip
+    """Begin an image.
 
     Parameters
     ----------
-    target : Path
+    target : Destination
     state : State
     documents : mapping
-        Metadata, by their keys below the store.
+        Metadata, by their keys below the image.
     workers : Workers
     durable : bool
     overwrite : bool
-        Whether a store that has the name may be replaced at the end.
+        Whether an image that has the name may be replaced at the end.
     """
-    folder, lock = create_folder(target)
+    folder, lock = target.part, create_folder(target.part)
     try:
         _write_state(folder, state)
         for key, data in documents.items():
@@ -48,8 +49,8 @@ def create(
     return session
 
 
-def append(target: Path, workers: Workers, *, durable: bool) -> ZarrSession:
-    """Write into a finished store, in place.
+def append(target: Destination, workers: Workers, *, durable: bool) -> ZarrSession:
+    """Write into a finished image, in place.
 
     Raises
     ------
@@ -58,21 +59,22 @@ def append(target: Path, workers: Workers, *, durable: bool) -> ZarrSession:
     UsageError
         Another process is writing it.
     """
-    image = read_image(target)
+    folder = target.path
+    image = read_image(folder)
     state = State(image.recipe, image.series, in_place=True)
-    is_left_over = is_unfinished(target)
-    if is_left_over and not read_state(target).in_place:
-        remove_notes(target)  # of a writer that was killed when it had finished
+    is_left_over = is_unfinished(folder)
+    if is_left_over and not read_state(folder).in_place:
+        remove_notes(folder)  # of a writer that was killed when it had finished
         is_left_over = False
-    os.makedirs(target / NOTES, exist_ok=True)
-    lock = claim(target)
+    os.makedirs(folder / NOTES, exist_ok=True)
+    lock = claim(folder)
     try:
-        _remove_leftovers(target)
-        _write_state(target, state)
-        session = ZarrSession(target, target, state, workers, lock, coordinator=True, durable=durable, resumed=True)
+        _remove_leftovers(folder)
+        _write_state(folder, state)
+        session = ZarrSession(target, folder, state, workers, lock, coordinator=True, durable=durable, resumed=True)
     except BaseException:
         if not is_left_over:
-            remove_notes(target)
+            remove_notes(folder)
         lock.close()
         raise
     for written in session.assembler.written:
@@ -92,7 +94,7 @@ def _note_boot(folder: Path, *, durable: bool) -> None:
     write_file(folder / NOTES / "boot.json", json.dumps({"boot": boot_mark()}).encode(), durable=durable)
 
 
-def resume(target: Path, workers: Workers, *, durable: bool, overwrite: bool) -> ZarrSession:
+def resume(target: Destination, workers: Workers, *, durable: bool, overwrite: bool) -> ZarrSession:
     """Go on with a store that an earlier writer left.
 
     Raises
@@ -103,7 +105,7 @@ def resume(target: Path, workers: Workers, *, durable: bool, overwrite: bool) ->
     FormatError
         Its notes are damaged.
     """
-    folder = open_folder(target)
+    folder = open_folder(target.part, target.path)
     lock = claim(folder)
     try:
         state = read_state(folder)
@@ -130,7 +132,7 @@ def _remove_leftovers(folder: Path) -> bool:
         guests.close()
 
 
-def attach(target: Path, workers: Workers, *, durable: bool = True) -> ZarrSession:
+def attach(target: Destination, workers: Workers, *, durable: bool = True) -> ZarrSession:
     """Write to a store that another process has begun and will finish.
 
     Raises
@@ -139,10 +141,10 @@ def attach(target: Path, workers: Workers, *, durable: bool = True) -> ZarrSessi
         No process has begun it.
     """
     try:
-        folder = open_folder(target)
+        folder = open_folder(target.part, target.path)
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"{part_path(target)} is not there: one process must begin the store with BioWriter(path, ...) "
+            f"{target.part} is not there: one process must begin the store with BioWriter(path, ...) "
             "and write or flush once, before others attach"
         ) from None
     state = read_state(folder)

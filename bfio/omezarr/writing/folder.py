@@ -11,7 +11,6 @@ from pathlib import Path
 
 from bfio.errors import UsageError
 from bfio.omezarr.writing.state import NOTES, STATE, is_unfinished, read_state
-from bfio.target import part_path, target_path
 
 __all__ = ["Lock", "claim", "create_folder", "open_folder", "publish", "remove_notes", "sync_folder", "write_file"]
 
@@ -50,9 +49,8 @@ class Lock:
             self._fd = -1
 
 
-def create_folder(target: Path) -> tuple[Path, Lock]:
-    """The empty folder ``<name>.part``, and the lock of its writer; what nobody writes any more is replaced."""
-    part = part_path(target)
+def create_folder(part: Path) -> Lock:
+    """Make the empty folder ``<name>.part``; the lock of its writer. What nobody writes any more is replaced."""
     if os.path.lexists(part):
         if not is_unfinished(part):
             raise UsageError(f"{part} is in the way, and no unfinished Zarr store: remove it, or choose another name")
@@ -63,7 +61,7 @@ def create_folder(target: Path) -> tuple[Path, Lock]:
             lock.close()
     os.mkdir(part)
     os.mkdir(part / NOTES)
-    return part, claim(part)
+    return claim(part)
 
 
 def claim(folder: Path) -> Lock:
@@ -84,32 +82,24 @@ def claim(folder: Path) -> Lock:
     return lock
 
 
-def open_folder(target: Path) -> Path:
-    """The folder where a store is being written: ``<name>.part``, or the store itself if it is added to.
+def open_folder(part: Path, target: Path) -> Path:
+    """The folder where an image is being written: ``<name>.part``, or the image itself if it is added to.
 
     Raises
     ------
     FileNotFoundError
     """
-    part = part_path(target)
     if is_unfinished(part):
         return part
     if is_unfinished(target) and read_state(target).in_place:
         return target
-    raise FileNotFoundError(errno.ENOENT, "nobody has begun to write it", str(part_path(target)))
+    raise FileNotFoundError(errno.ENOENT, "nobody has begun to write it", str(part))
 
 
-def publish(part: Path, target: Path, *, overwrite: bool, durable: bool) -> None:
-    """Give a finished store its name; a store of that name is removed once the new one has it.
-
-    Raises
-    ------
-    FileExistsError, UsageError
-        What has the name meanwhile is not to be replaced.
-    """
+def publish(part: Path, target: Path, *, durable: bool) -> None:
+    """Give a finished image its name; an image of that name is removed once the new one has it."""
     aside = None
     if os.path.lexists(target):
-        target_path(target, overwrite=overwrite)
         aside = target.with_name(f"{target.name}.old-{os.getpid()}")
         os.rename(target, aside)
     try:

@@ -17,12 +17,8 @@ from bfio.errors import BfioError, UsageError
 from bfio.omezarr.arraymeta import ArrayMeta
 from bfio.omezarr.writing.assembling import Assembler
 from bfio.omezarr.writing.cutting import Index, first_uncut
-from bfio.omezarr.writing.folder import (
-    Lock,
-    publish,
-    remove_notes,
-    sync_folder,
-)
+from bfio.omezarr.writing.destination import Destination
+from bfio.omezarr.writing.folder import Lock, remove_notes, sync_folder
 from bfio.omezarr.writing.levels import complete_levels
 from bfio.omezarr.writing.missing import Region, missing_regions
 from bfio.omezarr.writing.notes import WRITER, guest_notes, keep_notes, new_token, restore, take_over
@@ -45,7 +41,7 @@ class ZarrSession:
 
     Parameters
     ----------
-    target : Path
+    target : Destination
         The final name.
     folder : Path
         Where it is written.
@@ -69,7 +65,7 @@ class ZarrSession:
     """
 
     def __init__(
-        self, target: Path, folder: Path, state: State, workers: Workers, lock: Lock, *,
+        self, target: Destination, folder: Path, state: State, workers: Workers, lock: Lock, *,
         coordinator: bool, durable: bool, resumed: bool,
     ) -> None:  # fmt: skip
         self.target, self.folder, self.state = target, folder, state
@@ -231,8 +227,9 @@ class ZarrSession:
         if sys.platform == "win32":
             self._lock.close()  # folders of open files can not be renamed there
         if not self.state.in_place:
-            publish(self.folder, self.target, overwrite=self.overwrite, durable=self.durable)
-        remove_notes(self.target)
+            version = self.state.recipe.version
+            self.target.publish(self.folder, version, overwrite=self.overwrite, durable=self.durable)
+        remove_notes(self.target.path)
 
     def _fill_missing(self) -> None:
         """Warn of pixels that nobody wrote, and replace chunks that are there and not known to be whole."""
@@ -245,7 +242,7 @@ class ZarrSession:
                 f"{self.folder} is not finished: {len(regions)} regions were not written (see missing), and other "
                 "processes took part; go on with it with resume=True"
             )
-        logger.warning("%s: %d regions were never written; they are 0", self.target, len(regions))
+        logger.warning("%s: %d regions were never written; they are 0", self.target.path, len(regions))
         meta, partials = assembler.metas[0], dict(assembler.partials[0].items())
         for index in map(tuple, np.argwhere(~assembler.written[0] & assembler.sinks[0].written()).tolist()):
             if index not in partials:

@@ -54,6 +54,7 @@ class Handle:
     def _prepare(self) -> None:
         self._opening = ProcessLock()
         self._backend: ReaderBackend | None = None
+        self._is_lent = False
         self.closed = False
 
     @property
@@ -103,8 +104,14 @@ class Handle:
     def close(self) -> None:
         """Close the backend. Closing twice is allowed."""
         self.closed = True
-        if self._backend is not None:
+        if self._backend is not None and not self._is_lent:
             self._backend.close()
+
+    def lend(self) -> Handle:
+        """The same open file, for another reader that ends before this one."""
+        lent = Handle(self.source, self._asked_name, self._asked_workers, **self._options)
+        lent._backend, lent._is_lent = self.open(), True
+        return lent
 
     def __getstate__(self) -> dict[str, Any]:
         if not isinstance(self.source, (str, os.PathLike)):

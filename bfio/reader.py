@@ -102,6 +102,14 @@ class BioReader(ImageProperties):
         self._handle.adopt(backend, self._choose)
         return self
 
+    def _other(self, series: int) -> BioReader:
+        """Reader of another image of the same open file, which only this one closes."""
+        other = type(self).__new__(type(self))
+        other._handle, other.clean_metadata, other._asked = self._handle.lend(), self.clean_metadata, (series, None)
+        other._prepare()
+        other._choose(other._handle.open())
+        return other
+
     def _prepare(self) -> None:
         self._file_path = self._handle.source
         self._max_workers = self._handle.max_workers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from bfio.metadata import Description, Series
 from bfio.selection import Box
 
-__all__ = ["Key", "ReaderBackend", "WriterBackend"]
+__all__ = ["Collection", "Key", "ReaderBackend", "WriterBackend"]
 
 Key = tuple[slice, slice, slice, slice, slice]
 """Key of a region, in the order Y, X, Z, C, T."""
@@ -96,4 +97,23 @@ class WriterBackend(Protocol):
 
     def abandon(self) -> None:
         """Release the file as it is: ``<name>.part`` stays, and nothing gets the final name."""
+        ...
+
+
+class Collection(Protocol):
+    """A store of several images that is being written, each by a writer with ``series=`` of its own."""
+
+    path: Path
+    """Its unfinished name, which is that of the store to those writers."""
+
+    def has(self, series: int) -> bool:
+        """Whether an image is complete."""
+        ...
+
+    def finish(self, *, overwrite: bool) -> None:
+        """Give the store its name."""
+        ...
+
+    def close(self) -> None:
+        """Release it; what is not finished stays."""
         ...

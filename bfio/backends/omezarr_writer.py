@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bfio._parallel import Workers
 from bfio.backends.session_writer import SessionWriter
@@ -18,9 +19,18 @@ from bfio.omezarr.writing.destination import Destination
 from bfio.omezarr.writing.recipe import AXES, Recipe, array_metas
 from bfio.omezarr.writing.session import ZarrSession
 from bfio.omezarr.writing.state import State, is_unfinished
+from bfio.omezarr.writing.unfinished import UnfinishedCollection
 from bfio.options import WriteOptions
 
-__all__ = ["OmeZarrWriter", "append_writer", "attach_writer", "check_series", "open_writer", "resume_writer"]
+__all__ = [
+    "OmeZarrWriter",
+    "append_writer",
+    "attach_writer",
+    "begin_collection",
+    "check_series",
+    "open_writer",
+    "resume_writer",
+]
 
 
 class OmeZarrWriter(SessionWriter[ZarrSession]):
@@ -83,6 +93,11 @@ def _check_same(found: ZarrSession, wanted: Recipe) -> None:
 def check_series(path: Path, options: WriteOptions) -> None:
     """Refuse a store that can not have the image. See :func:`bfio.backends.registry.check_options`."""
     check_collection(path, options.zarr_version)
+
+
+def begin_collection(path: Path, signature: dict[str, Any], options: WriteOptions) -> UnfinishedCollection:
+    """Begin a store of several images. See :func:`bfio.backends.registry.begin_collection`."""
+    return UnfinishedCollection(path, signature, options.zarr_version or "0.5", resume=options.resume)
 
 
 def attach_writer(path: Path, options: WriteOptions) -> tuple[OmeZarrWriter, Series]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bfio.errors import UnsupportedError, UsageError
 from bfio.options import check_no_zarr
 
 if TYPE_CHECKING:
-    from bfio.backends.base import WriterBackend
+    from bfio.backends.base import Collection, WriterBackend
     from bfio.metadata import Series
     from bfio.options import WriteOptions
 
@@ -18,6 +18,7 @@ __all__ = [
     "BACKENDS",
     "append_writer",
     "attach_writer",
+    "begin_collection",
     "check_options",
     "checked_name",
     "create_writer",
@@ -97,6 +98,15 @@ def check_options(path: Path, backend_name: str, options: WriteOptions) -> None:
         check_no_zarr(options)
     elif options.series is not None:
         _writers(backend_name).check_series(path, options)
+
+
+def begin_collection(path: Path, backend_name: str, signature: Any, options: WriteOptions) -> Collection:
+    """Begin a store of several images that gets its name when all are there, or go on with one.
+
+    `signature` is plain data that tells what it is going to be; another one can not be gone on with.
+    """
+    begun: Collection = _writers(backend_name).begin_collection(path, signature, options)
+    return begun
 
 
 def attach_writer(path: Path, backend_name: str, options: WriteOptions) -> tuple[WriterBackend, Series]:

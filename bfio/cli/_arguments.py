@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from bfio.errors import BfioError
 
-__all__ = ["four", "levels", "listed", "memory", "pair", "pixel_type", "target_path", "tile", "word_of"]
+__all__ = ["four", "levels", "listed", "memory", "pair", "pixel_type", "series", "target_path", "tile", "word_of"]
 
 T = TypeVar("T")
 
@@ -116,6 +116,13 @@ def memory(text: str) -> int:
     from bfio.conversion.memory import parse_memory
 
     return _refused(parse_memory, text)
+
+
+def series(text: str) -> int | str:
+    """Number of an image, or "all"."""
+    if text.strip().lower() == "all":
+        return "all"
+    return _integers(text, 1, "a number, or 'all'")[0]
 
 
 def pixel_type(text: str) -> Any:

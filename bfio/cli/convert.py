@@ -7,7 +7,7 @@ import errno
 from pathlib import Path
 from typing import Any
 
-from bfio.cli._arguments import four, levels, listed, memory, pair, pixel_type, target_path, tile, word_of
+from bfio.cli._arguments import four, levels, listed, memory, pair, pixel_type, series, target_path, tile, word_of
 from bfio.cli._console import explain, fail, file_name, printable
 from bfio.cli._progress import ProgressBar, size_text
 from bfio.conversion import Report, convert
@@ -42,7 +42,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_part(group: Any) -> None:
-    _add(group, "--series", type=int, metavar="N", bfconvert="-series", help="which image of the file (default 0)")
+    _add(
+        group,
+        "--series",
+        type=series,
+        metavar="N",
+        bfconvert="-series",
+        help="which image of the file (default 0), or 'all' of them into one OME-Zarr",
+    )
     _add(group, "--channel", type=listed, metavar="LIST", bfconvert="-channel", help="channels")
     group.add_argument("-z", type=listed, metavar="LIST", help="planes along the optical axis")
     _add(group, "-t", type=listed, metavar="LIST", bfconvert="-timepoint", help="points in time")

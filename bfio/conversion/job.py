@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bfio._parallel import Workers
 from bfio.backends.base import WriterBackend
@@ -58,7 +57,8 @@ class Job:
         series = picture.series
         size = (series.size_y, series.size_x)
         count = n_levels(options.levels or "auto", size, options.tile_size)
-        resume = options.resume and part_path(path).exists()
+        self._part = part_path(path, options.series)
+        resume = options.resume and self._part.exists()
         self._options = replace(options, levels=count, resume=resume)
         shapes = level_sizes(*size, count)
         self.series = replace(series, levels=tuple(Level(*shape, options.tile_size) for shape in shapes))
@@ -71,26 +71,30 @@ class Job:
         """Bytes of all pixels."""
         return self._geometry.n_pixels * self._pixel_nbytes
 
-    def run(self, report: Any = None) -> int:
-        """Write the file; `report` as ``progress=`` of a writer. Returns the bytes of pixels that were there before."""
+    @property
+    def n_pixels(self) -> int:
+        """Pixels, as :meth:`run` tells them."""
+        return self._geometry.n_pixels
+
+    @property
+    def n_tiles(self) -> int:
+        """Tiles of full resolution."""
+        g = self._geometry
+        return Grid(g.size_y, g.size_x, *g.tile).n_tiles * g.n_planes
+
+    def run(self, progress: Progress) -> int:
+        """Write the file. Returns the bytes of pixels that were there before."""
         writer = create_writer(self._path, self._backend, self.series, self._xml(), self._options)
         try:
             blocks = _Blocks(self._plan, Todo(self._geometry, writer.missing) if self._options.resume else None)
-            with closing(self._progress(report)) as progress:
-                self._stream(writer, blocks, progress)
+            self._stream(writer, blocks, progress)
             writer.close()
         except BaseException as error:
             writer.abandon()
-            part = part_path(self._path)
-            if part.exists():
-                error.add_note(f"what was written so far is in {part}; resume=True goes on with it")
+            if self._part.exists():
+                error.add_note(f"what was written so far is in {self._part}; resume=True goes on with it")
             raise
         return blocks.skipped * self._pixel_nbytes
-
-    def _progress(self, report: Any) -> Progress:
-        g = self._geometry
-        n_tiles = Grid(g.size_y, g.size_x, *g.tile).n_tiles * g.n_planes
-        return Progress(report, g.n_pixels, n_tiles)
 
     def _xml(self) -> str:
         """OME-XML of the target: what that of the source says and is still true."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from bfio.backends.detect import Source, detect, local_path
 from bfio.backends.registry import writer_name
 from bfio.byteio import is_url
+from bfio.conversion.collection import CollectionJob
 from bfio.conversion.job import Job
 from bfio.conversion.memory import parse_memory
 from bfio.conversion.picture import Picture
@@ -19,7 +20,7 @@ from bfio.errors import UsageError
 from bfio.limits import Limits
 from bfio.metadata import Series
 from bfio.options import parse_options
-from bfio.progress import checked_report
+from bfio.progress import Progress, checked_report
 from bfio.reader import BioReader
 from bfio.target import is_zarr_name, part_path, target_path
 
@@ -37,7 +38,7 @@ class Report:
     ----------
     path : Path
     series : Series
-        The image as it was written.
+        The image as it was written; of several, the first one.
     pixel_nbytes, file_nbytes : int
         Of the full resolution, and of the file with all levels.
     skipped_nbytes : int
@@ -60,7 +61,7 @@ def convert(
     src: Source | BioReader,
     dst: str | os.PathLike[str],
     *,
-    series: int | None = None,
+    series: int | str | None = None,
     channels: Any = None,
     z: Any = None,
     t: Any = None,
@@ -91,8 +92,10 @@ def convert(
     dst : str or path
         The file to write; its name ends in ``.ome.tif`` or the like, or in ``.zarr``. Until it is complete it is
         called ``<dst>.part``.
-    series : int, optional
-        Image of the source; the first one by default.
+    series : int or "all", optional
+        Image of the source; the first one by default. ``"all"`` writes each image of the source into one OME-Zarr
+        store of several (the layout of bioformats2raw), which gets its name when all are there; the other arguments
+        hold for each of them.
     channels, z, t : int, slice, range or sequence of int, optional
         Planes to take, in this order, as in an index of a reader: `channels` counts the samples of RGB one by one.
         RGB stays RGB where whole pixels are taken; single samples become channels.
@@ -157,11 +160,30 @@ def convert(
     target_path(dst, overwrite=overwrite)
     kept = _kept(src, nbytes)
     more = {"limits": limits, "cache_bytes": kept, "storage_options": storage_options}
-    with _opened(src, series, options.max_workers, **more) as reader:
-        picture = Picture(reader, channels=channels, z=z, t=t, crop=crop, dtype=dtype, rescale=rescale)
-        job = Job(picture, path, backend, options, nbytes, kept)
-        skipped = job.run(report)
+    every = _is_all(series, backend)
+    with _opened(src, None if every else series, options.max_workers, **more) as reader:
+        readers = [reader._other(number) for number in range(len(reader.series))] if every else [reader]
+        wanted = {"channels": channels, "z": z, "t": t, "crop": crop, "dtype": dtype, "rescale": rescale}
+        pictures = [Picture(one, **wanted) for one in readers]
+        job: Job | CollectionJob
+        if every:
+            job = CollectionJob(pictures, path, backend, options, nbytes, kept)
+        else:
+            job = Job(pictures[0], path, backend, options, nbytes, kept)
+        with closing(Progress(report, job.n_pixels, job.n_tiles)) as progress:
+            skipped = job.run(progress)
     return Report(path, job.series, job.total, _nbytes(path), skipped, time.perf_counter() - start)
+
+
+def _is_all(series: Any, backend: str) -> bool:
+    """Whether all images are wanted."""
+    if not isinstance(series, str):
+        return False
+    if series != "all":
+        raise UsageError(f"series={series!r} must be an int or 'all'")
+    if backend != "zarr":
+        raise UsageError("series='all' writes OME-Zarr only, as bfio's TIFF files hold one image; use a .zarr name")
+    return True
 
 
 def _nbytes(path: Path) -> int:
@@ -194,7 +216,7 @@ def _kept(src: Source | BioReader, nbytes: int) -> int:
 
 
 def _opened(
-    src: Source | BioReader, series: int | None, max_workers: int, **options: Any
+    src: Source | BioReader, series: Any, max_workers: int, **options: Any
 ) -> AbstractContextManager[BioReader]:
     """The reader of the source; one that was given is not closed."""
     if not isinstance(src, BioReader):

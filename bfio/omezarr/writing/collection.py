@@ -31,7 +31,7 @@ from bfio.omezarr.writing.folder import sync_folder, write_file
 from bfio.omezarr.xml_out import metadata_only
 from bfio.target import is_zarr_store
 
-__all__ = ["check_collection", "has_image", "joined", "version_of"]
+__all__ = ["begin", "check_collection", "has_image", "joined", "version_of"]
 
 logger = logging.getLogger("bfio")
 
@@ -119,13 +119,18 @@ def joined(store: Path, name: str, folder: Path, version: str, *, durable: bool)
             raise
 
 
+def begin(folder: Path, version: str, *, durable: bool) -> None:
+    """Make a store without images, in a folder that may be there."""
+    for key, data in group_documents("", version, {LAYOUT: 3}).items():
+        write_file(folder / key, data, durable=durable)
+    _describe(folder, {}, durable=durable)
+
+
 def _begin(store: Path, name: str, folder: Path, version: str, *, durable: bool) -> None:
     """A store that lists one image; it appears as a whole."""
     fresh = store.with_name(f"{store.name}.{os.getpid()}.begun")
     try:
-        fresh.mkdir()
-        for key, data in group_documents("", version, {LAYOUT: 3}).items():
-            write_file(fresh / key, data, durable=durable)
+        begin(fresh, version, durable=durable)
         _describe(fresh, {name: folder}, durable=durable)
         os.rename(fresh, store)
     except BaseException:
@@ -142,7 +147,7 @@ def _describe(store: Path, coming: Mapping[str, Path], *, durable: bool) -> None
     assert isinstance(root, Group)
     listed = listed_series(documents, root) or []
     names = _names(store, listed, coming)
-    xml = _xml(store, names, listed, coming)
+    xml = _xml(store, names, listed, coming) if names else None
     version = "0.5" if root.zarr_format == 3 else "0.4"
     inner = documents.node("OME", root.zarr_format)
     known = dict(ome_attributes(inner)) if isinstance(inner, Group) else {}

@@ -72,7 +72,7 @@ def read_image(folder: Path) -> StoredImage:
     """
     found = read_series(Folder(folder), Limits())
     if len(found) > 1:
-        raise UnsupportedError(f"{folder} has {len(found)} images; append=True writes into stores of one")
+        raise UnsupportedError(f"{folder} has {len(found)} images; say with series= which one to write into")
     image = found[0]
     first, info = image.arrays[0], image.info
     if not _in_order(image.axes):

@@ -1,0 +1,111 @@
+"""A store of several images that is called ``<name>.part`` until all of them are there."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bfio.errors import UsageError
+from bfio.omezarr.writing.collection import begin, has_image
+from bfio.omezarr.writing.destination import Destination
+from bfio.omezarr.writing.folder import Lock, claim, remove_notes, write_file
+from bfio.omezarr.writing.state import NOTES, is_unfinished, read_json
+from bfio.target import part_path
+
+__all__ = ["UnfinishedCollection"]
+
+_MARK = "several.json"
+
+
+class UnfinishedCollection:
+    """Keeps others from writing it; the images are written with its :attr:`path` as their store.
+
+    Parameters
+    ----------
+    target : Path
+        The final name.
+    signature : dict
+        What it is going to be, as plain data.
+    version : str
+        Of OME-Zarr.
+    resume : bool
+        Whether one that an earlier process left is gone on with; else it is removed.
+
+    Raises
+    ------
+    UsageError
+        Another process is writing it, something else has its unfinished name, or `signature` is another one.
+    """
+
+    def __init__(self, target: Path, signature: dict[str, Any], version: str, *, resume: bool) -> None:
+        self._version = version
+        self._target, self.path = target, part_path(target)
+        self._lock = self._opened(signature, resume=resume)
+
+    def _opened(self, signature: dict[str, Any], *, resume: bool) -> Lock:
+        mark = self.path / NOTES / _MARK
+        if os.path.lexists(self.path):
+            if not mark.is_file():
+                raise UsageError(
+                    f"{self.path} is in the way, and no unfinished store of several images: remove it, or choose "
+                    "another name"
+                )
+            lock = claim(self.path)
+            try:
+                if resume:
+                    self._check(read_json(mark), signature)
+                    return lock
+                self._remove()
+            except BaseException:
+                lock.close()
+                raise
+            lock.close()
+        elif not resume:
+            self._remove()
+        (self.path / NOTES).mkdir(parents=True)
+        begin(self.path, self._version, durable=True)
+        write_file(mark, json.dumps(signature, sort_keys=True).encode(), durable=False)
+        return claim(self.path)
+
+    def _check(self, found: Any, wanted: dict[str, Any]) -> None:
+        if found != wanted:
+            raise UsageError(
+                f"{self.path} was begun with other arguments, or from a source with other images; resume with those, "
+                "or without resume=True"
+            )
+
+    def _remove(self) -> None:
+        """Remove what an earlier process left, its unfinished images too."""
+        for part in self._parts():
+            shutil.rmtree(part)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _parts(self) -> Iterator[Path]:
+        for entry in self.path.parent.glob(f"{glob.escape(self.path.name)}.*"):
+            number = entry.suffixes[-2:][0].removeprefix(".")
+            if number.isdecimal() and entry == part_path(self.path, int(number)) and is_unfinished(entry):
+                yield entry
+
+    def has(self, series: int) -> bool:
+        """Whether an image is complete."""
+        return has_image(self.path, str(series))
+
+    def finish(self, *, overwrite: bool) -> None:
+        """Give the store its name.
+
+        Raises
+        ------
+        FileExistsError, UsageError
+            What has the name meanwhile is not to be replaced.
+        """
+        Destination(self._target).publish(self.path, self._version, overwrite=overwrite, durable=True)
+        remove_notes(self._target)
+
+    def close(self) -> None:
+        """Let go; what is not finished stays."""
+        self._lock.close()

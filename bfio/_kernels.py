@@ -15,6 +15,7 @@ from _tilecodec import downsample as _downsample
 from _tilecodec import encode as _encode
 from _tilecodec.append import CAN_SHARE, N_END, SENT
 from _tilecodec.append import append_bytes as _append_bytes
+from _tilecodec.crc32c import crc32c
 from _tilecodec.ifd import RECORD_NBYTES, read_ifds
 from _tilecodec.ifd import walk as walk_ifds
 from _tilecodec.offsets import read_values
@@ -39,6 +40,7 @@ __all__ = [
     "compress_bound",
     "compress_into",
     "convert",
+    "crc32c",
     "decode_tiles",
     "decompress",
     "downsample",

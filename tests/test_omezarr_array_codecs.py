@@ -9,11 +9,9 @@ import pytest
 from numpy.testing import assert_array_equal
 from zarr_arrays import ENCODE, cut, open_array, read, tczyx, whole_box, write_array
 
-from bfio.errors import BackendMissingError, ChunkDecodeError, FormatError
-from bfio.omezarr import crc32c as crc_module
+from bfio.errors import ChunkDecodeError, FormatError
 from bfio.omezarr.arraymeta import Chain
 from bfio.omezarr.bytecodecs import decoder_of
-from bfio.omezarr.crc32c import crc32c
 from bfio.omezarr.shardindex import ABSENT, IndexCache, build_index, parse_index
 from bfio.selection import Box
 
@@ -48,22 +46,6 @@ def test_gzip_of_several_members():
 
 def test_zlib_does_not_mind_what_follows():
     assert decoder("zlib")(zlib.compress(DATA) + b"more", len(DATA)) == DATA
-
-
-@pytest.mark.parametrize("library", [True, False])
-def test_crc32c(monkeypatch, library):
-    if not library:
-        monkeypatch.setattr(crc_module, "_library", lambda: None)
-    assert crc32c(b"123456789") == 0xE3069283  # the check value of CRC-32C
-    assert crc32c(bytes(32)) == 0x8A9136AA  # RFC 3720, B.4
-    assert crc32c(memoryview(b"\xff" * 32)) == 0x62A8AB43
-    assert crc32c(b"") == 0
-
-
-def test_large_checksums_need_the_library(monkeypatch):
-    monkeypatch.setattr(crc_module, "_library", lambda: None)
-    with pytest.raises(BackendMissingError, match="google-crc32c"):
-        crc32c(bytes(1 << 20))
 
 
 @pytest.mark.parametrize("crc", [True, False])

@@ -20,8 +20,7 @@ from sink_arrays import (
     zarr_pixels,
 )
 
-from bfio.errors import BackendMissingError, TileDecodeError, TileWriteError
-from bfio.omezarr import crc32c
+from bfio.errors import TileDecodeError, TileWriteError
 
 
 @pytest.mark.parametrize("name", SHARDED)
@@ -227,18 +226,6 @@ def test_many_shards_need_few_descriptors(tmp_path):
     store.sink.finish()
     assert not store.sink._descriptors._open
     np.testing.assert_array_equal(zarr_pixels(store), image)
-
-
-def test_shards_without_the_checksum_package(tmp_path, monkeypatch):
-    expected = finished(tmp_path / "a", "shards").files()
-    monkeypatch.setitem(sys.modules, "google_crc32c", None)
-    crc32c._library.cache_clear()
-    try:
-        assert finished(tmp_path / "b", "shards").files() == expected
-        with pytest.raises(BackendMissingError, match=r"pip install 'bfio\[zarr\]'"):
-            Store(tmp_path / "c", v3((1 << 17,), (1,), (1 << 17,)))
-    finally:
-        crc32c._library.cache_clear()
 
 
 def test_durable_shards(tmp_path, monkeypatch):

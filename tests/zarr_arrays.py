@@ -11,10 +11,10 @@ from math import prod
 import imagecodecs
 import numpy as np
 
+from bfio._kernels import crc32c
 from bfio._parallel import Workers
 from bfio.limits import Limits
 from bfio.omezarr.arraymeta import parse_array
-from bfio.omezarr.crc32c import crc32c
 from bfio.omezarr.fastread import ArrayReader
 from bfio.omezarr.nodes import Folder
 from bfio.selection import Box

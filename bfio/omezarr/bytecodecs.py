@@ -11,9 +11,9 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bfio._kernels import crc32c
 from bfio.errors import FormatError
 from bfio.omezarr.arraymeta import Chain
-from bfio.omezarr.crc32c import crc32c
 
 __all__ = ["decoder_of"]
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Hashable
 
 import numpy as np
 
+from bfio._kernels import crc32c
 from bfio._locks import ProcessLock
 from bfio.errors import FormatError
-from bfio.omezarr.crc32c import crc32c
 
 __all__ = ["ABSENT", "IndexCache", "build_index", "index_nbytes", "parse_index"]
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bfio import _kernels
+from bfio._kernels import crc32c
 from bfio.enums import Compression
-from bfio.omezarr.crc32c import crc32c
 
 __all__ = ["ENCODERS", "Bytes", "kernel_level"]
 

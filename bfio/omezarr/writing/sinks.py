@@ -88,8 +88,6 @@ def open_sink(folder: Path, meta: ArrayMeta, workers: Workers, *, durable: bool,
     ------
     UnsupportedError
         Only zarr-python knows the array's codecs.
-    BackendMissingError
-        Shards need a package that is not installed.
     """
     kind = ChunkFiles if meta.shard is None else ShardFiles
     return kind(folder, meta, workers, durable=durable, resume=resume)

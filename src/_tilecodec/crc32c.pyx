@@ -10,10 +10,10 @@ cdef uint32_t[8][256] TABLES
 
 cdef void _fill_tables() noexcept nogil:
     cdef uint32_t entry
-    cdef size_t byte, bit, table
+    cdef size_t byte, table, _bit
     for byte in range(256):
         entry = <uint32_t>byte
-        for bit in range(8):
+        for _bit in range(8):
             entry = (entry >> 1) ^ (POLYNOMIAL if entry & 1 else 0)
         TABLES[0][byte] = entry
     for table in range(1, 8):

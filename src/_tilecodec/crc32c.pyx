@@ -22,6 +22,12 @@ cdef void _fill_tables() noexcept nogil:
             TABLES[table][byte] = (entry >> 8) ^ TABLES[0][entry & 0xFF]
 
 
+cdef uint32_t crc32c_word(uint32_t word) noexcept nogil:
+    return (
+        TABLES[3][word & 0xFF] ^ TABLES[2][(word >> 8) & 0xFF] ^ TABLES[1][(word >> 16) & 0xFF] ^ TABLES[0][word >> 24]
+    )
+
+
 cdef uint32_t _checksum(const uint8_t* data, size_t nbytes) noexcept nogil:
     cdef uint32_t crc = ~<uint32_t>0
     cdef uint64_t word

@@ -6,10 +6,11 @@ where a sample of the tile hardly shrinks. On 16-bit microscopy with a predictor
 without one, and on 8-bit and 32-bit pixels, ``noisy_deflate`` can be 5 to 18% larger, at about twice the speed.
 """
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
+from _tilecodec.crc32c cimport crc32c_word
 from _tilecodec.image_deflate cimport image_deflate, image_deflate_init, image_deflate_nbytes
 from _tilecodec.isal cimport (
     COMP_OK,
@@ -55,13 +56,17 @@ cdef enum:
     # and the file 3% larger at most: by its level 2, and where tiles shrink less than NOISY by 3.
     SPARSE = 8
     NOISY = 2
+    # Where the stream of ISA-L may stand: see _isal_stream
+    N_PLACES = 16
+    PLACE_NBYTES = 1 << 16
+    HASHES = 1 << 12  # ISA-L has at least so many, or as many as there are bytes
 
 cdef size_t MOST = (<size_t> 1 << 31) - 1  # ISA-L and image_deflate count in 32 bits
 
 cdef struct Encoder:
     int level
     libdeflate_compressor* libdeflate
-    isal_zstream* isal
+    uint8_t* isal  # room for N_PLACES of an isal_zstream
     uint8_t* isal_buffer
     uint32_t isal_buffer_nbytes
     void* image
@@ -97,7 +102,7 @@ cdef void* deflate_encoder_new(int level) noexcept nogil:
     if _wants_isal(level):
         encoder.isal_buffer_nbytes = max(ISAL_DEF_LVL1_DEFAULT, ISAL_DEF_LVL2_DEFAULT, ISAL_DEF_LVL3_DEFAULT)
         encoder.isal_buffer = <uint8_t*> malloc(encoder.isal_buffer_nbytes)
-        encoder.isal = <isal_zstream*> calloc(1, sizeof(isal_zstream))
+        encoder.isal = <uint8_t*> calloc(1, sizeof(isal_zstream) + (N_PLACES - 1) * PLACE_NBYTES)
     if level == DEFAULT:
         encoder.image = malloc(image_deflate_nbytes())
         encoder.noisy = malloc(noisy_deflate_nbytes())
@@ -136,10 +141,38 @@ cdef uint32_t _isal_tables_nbytes(int level) noexcept nogil:
     return ISAL_DEF_LVL2_REQ if level == 2 else ISAL_DEF_LVL3_REQ
 
 
+cdef uint32_t _hash(const uint8_t* src) noexcept nogil:
+    cdef uint32_t word
+    memcpy(&word, src, sizeof(word))
+    return crc32c_word(word)
+
+
+cdef isal_zstream* _isal_stream(Encoder* e, const uint8_t* src, size_t src_nbytes) noexcept nogil:
+    """The stream, at a place where its address has no influence on the bytes.
+
+    Levels 1 and 2 of ISA-L up to 2.30 look the third byte up under a hash of the stream's address (bits 16 to 47), not
+    of the data. That has no effect unless it is the hash of one of the first three bytes.
+    """
+    cdef isal_zstream* stream = <isal_zstream*> e.isal
+    cdef uint32_t hashed
+    cdef uint32_t mask = HASHES - 1
+    cdef size_t place
+    if src_nbytes < 8:
+        return stream
+    while mask >= src_nbytes:
+        mask >>= 1
+    for place in range(N_PLACES):
+        stream = <isal_zstream*> (e.isal + place * PLACE_NBYTES)
+        hashed = crc32c_word(<uint32_t> (<uintptr_t> stream >> 16))
+        if (hashed ^ _hash(src)) & mask and (hashed ^ _hash(src + 1)) & mask and (hashed ^ _hash(src + 2)) & mask:
+            break
+    return stream
+
+
 cdef int _isal_encode(
     Encoder* e, int level, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_room, size_t* written
 ) noexcept nogil:
-    cdef isal_zstream* stream = e.isal
+    cdef isal_zstream* stream = _isal_stream(e, src, src_nbytes)
     isal_deflate_init(stream)  # not isal_deflate_stateless_init, which leaves fields as they are
     memset(e.isal_buffer, 0, _isal_tables_nbytes(level))  # else the bytes depend on the tiles before
     stream.level = level

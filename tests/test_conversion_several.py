@@ -104,7 +104,7 @@ def test_names_that_are_taken(source, tmp_path):
         bfio.convert(source, store, series="all")
     bfio.convert(source, store, series="all", overwrite=True, tile_size=32)
     check(store)
-    (tmp_path / "c.ome.zarr.part").mkdir()
+    (tmp_path / "c.ome.zarr.part" / "mine").mkdir(parents=True)
     with pytest.raises(UsageError, match="in the way"):
         bfio.convert(source, tmp_path / "c.ome.zarr", series="all")
 

@@ -12,7 +12,7 @@ from bfio._parallel import Workers
 from bfio.omezarr.writing.destination import Destination
 from bfio.omezarr.writing.folder import Lock, claim, create_folder, open_folder, remove_notes, write_file
 from bfio.omezarr.writing.session import GUESTS, ZarrSession
-from bfio.omezarr.writing.state import NOTES, STATE, State, boot_mark, is_unfinished, read_state
+from bfio.omezarr.writing.state import BOOT, NOTES, STATE, State, boot_mark, is_unfinished, read_state
 from bfio.omezarr.writing.stored import read_image
 
 __all__ = ["append", "attach", "create", "resume"]
@@ -35,11 +35,10 @@ def create(
     overwrite : bool
         Whether an image that has the name may be replaced at the end.
     """
-    folder, lock = target.part, create_folder(target.part)
+    folder = target.part
+    notes = {f"{NOTES}/{BOOT}": _boot_note(), f"{NOTES}/{STATE}": state.to_bytes()}
+    lock = create_folder(folder, STATE, {**documents, **notes}, durable=durable)
     try:
-        _write_state(folder, state)
-        for key, data in documents.items():
-            write_file(folder / key, data, durable=durable)
         session = ZarrSession(target, folder, state, workers, lock, coordinator=True, durable=durable, resumed=False)
     except BaseException:
         lock.close()
@@ -70,7 +69,8 @@ def append(target: Destination, workers: Workers, *, durable: bool) -> ZarrSessi
     lock = claim(folder)
     try:
         _remove_leftovers(folder)
-        _write_state(folder, state)
+        _note_boot(folder, durable=False)
+        write_file(folder / NOTES / STATE, state.to_bytes(), durable=False)
         session = ZarrSession(target, folder, state, workers, lock, coordinator=True, durable=durable, resumed=True)
     except BaseException:
         if not is_left_over:
@@ -84,14 +84,13 @@ def append(target: Destination, workers: Workers, *, durable: bool) -> ZarrSessi
     return session
 
 
-def _write_state(folder: Path, state: State) -> None:
-    _note_boot(folder, durable=False)
-    write_file(folder / NOTES / STATE, state.to_bytes(), durable=False)
-
-
 def _note_boot(folder: Path, *, durable: bool) -> None:
     """Keep in mind since which start of the machine the store is written: what was not synced may be gone after one."""
-    write_file(folder / NOTES / "boot.json", json.dumps({"boot": boot_mark()}).encode(), durable=durable)
+    write_file(folder / NOTES / BOOT, _boot_note(), durable=durable)
+
+
+def _boot_note() -> bytes:
+    return json.dumps({"boot": boot_mark()}).encode()
 
 
 def resume(target: Destination, workers: Workers, *, durable: bool, overwrite: bool) -> ZarrSession:

@@ -31,7 +31,7 @@ from bfio.omezarr.writing.folder import sync_folder, write_file
 from bfio.omezarr.xml_out import metadata_only
 from bfio.target import is_zarr_store
 
-__all__ = ["begin", "check_collection", "has_image", "joined", "version_of"]
+__all__ = ["check_collection", "empty_collection", "has_image", "joined", "version_of"]
 
 logger = logging.getLogger("bfio")
 
@@ -119,18 +119,17 @@ def joined(store: Path, name: str, folder: Path, version: str, *, durable: bool)
             raise
 
 
-def begin(folder: Path, version: str, *, durable: bool) -> None:
-    """Make a store without images, in a folder that may be there."""
-    for key, data in group_documents("", version, {LAYOUT: 3}).items():
-        write_file(folder / key, data, durable=durable)
-    _describe(folder, {}, durable=durable)
+def empty_collection(version: str) -> dict[str, bytes]:
+    """Documents of a store without images, by key."""
+    return group_documents("", version, {LAYOUT: 3}) | group_documents("OME", version, {"series": []})
 
 
 def _begin(store: Path, name: str, folder: Path, version: str, *, durable: bool) -> None:
     """A store that lists one image; it appears as a whole."""
     fresh = store.with_name(f"{store.name}.{os.getpid()}.begun")
     try:
-        begin(fresh, version, durable=durable)
+        for key, data in empty_collection(version).items():
+            write_file(fresh / key, data, durable=durable)
         _describe(fresh, {name: folder}, durable=durable)
         os.rename(fresh, store)
     except BaseException:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
 
 from bfio._positional import pwrite
+from bfio.omezarr.writing.names import is_abandoned, own_name
 
 __all__ = ["PARTIAL", "Files", "remove_leftovers", "sync_folder", "walk"]
 
@@ -34,12 +32,10 @@ class Files:
         self.root, self._durable = root, durable
         self._known: set[str] = set()
         self._unsynced: set[str] = set()
-        self._numbers = count()
-        self._host = zlib.crc32(socket.gethostname().encode()) & 0xFFFF
 
     def partial(self, path: str | Path) -> str:
         """A name beside `path` that nobody else uses."""
-        return f"{path}.{self._host:04x}-{os.getpid()}-{next(self._numbers)}{PARTIAL}"
+        return own_name(path, PARTIAL)
 
     def make_folder(self, folder: str) -> None:
         """Make a folder, once."""
@@ -134,25 +130,7 @@ def walk(root: Path) -> Iterator[tuple[str, str]]:
 
 def remove_leftovers(root: Path) -> None:
     """Remove the unfinished files of writers that were killed on this machine; those at work keep theirs."""
-    host = f"{zlib.crc32(socket.gethostname().encode()) & 0xFFFF:04x}"
     for key, path in walk(root):
-        if not key.endswith(PARTIAL):
-            continue
-        where, _, rest = key[: -len(PARTIAL)].rpartition(".")[2].partition("-")
-        pid = rest.partition("-")[0]
-        if where == host and pid.isdigit() and not _is_alive(int(pid)):
+        if is_abandoned(key, PARTIAL):
             with suppress(OSError):
                 os.unlink(path)
-
-
-def _is_alive(pid: int) -> bool:
-    """Whether a process is there; where that can not be asked (Windows), it may be."""
-    if os.name == "nt" or pid == os.getpid():
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from bfio.errors import UsageError
+from bfio.omezarr.writing.names import is_abandoned, own_name
 from bfio.omezarr.writing.state import NOTES, STATE, is_unfinished, read_state
 
-__all__ = ["Lock", "claim", "create_folder", "open_folder", "publish", "remove_notes", "sync_folder", "write_file"]
+__all__ = [
+    "Lock",
+    "claim",
+    "create_folder",
+    "open_folder",
+    "publish",
+    "remove_leftover",
+    "remove_notes",
+    "sync_folder",
+    "write_file",
+]
+
+_BEGUN = ".begun"
+"""Ends the name of a folder that is about to appear."""
 
 if sys.platform != "win32":
     import fcntl
@@ -49,19 +65,81 @@ class Lock:
             self._fd = -1
 
 
-def create_folder(part: Path) -> Lock:
-    """Make the empty folder ``<name>.part``; the lock of its writer. What nobody writes any more is replaced."""
+def create_folder(part: Path, mark: str, files: Mapping[str, bytes], *, durable: bool = False) -> Lock:
+    """Make the folder ``<name>.part``, which appears with its first files; what nobody writes any more is replaced.
+
+    Parameters
+    ----------
+    part : Path
+    mark : str
+        Name of the note that tells such folders; only one with this note is replaced.
+    files : mapping
+        Contents by key, that note among them.
+    durable : bool
+        Whether they are on the disk.
+
+    Returns
+    -------
+    Lock
+        Of its writer.
+    """
     if os.path.lexists(part):
-        if not is_unfinished(part):
-            raise UsageError(f"{part} is in the way, and no unfinished Zarr store: remove it, or choose another name")
-        lock = claim(part)
-        try:
-            shutil.rmtree(part)
-        finally:
+        remove_leftover(part, mark)
+    for entry in part.parent.glob(f"{glob.escape(part.name)}.*{_BEGUN}"):
+        if is_abandoned(entry.name, _BEGUN):
+            shutil.rmtree(entry, ignore_errors=True)
+    fresh = Path(own_name(part, _BEGUN))
+    lock = None
+    try:
+        os.mkdir(fresh)
+        for key, data in files.items():
+            write_file(fresh / key, data, durable=durable)
+        lock = claim(fresh)
+        if sys.platform == "win32":
+            lock.close()  # folders of open files can not be renamed there
+        _appear(fresh, part)
+        return claim(part) if sys.platform == "win32" else lock
+    except BaseException:
+        if lock is not None:
             lock.close()
-    os.mkdir(part)
-    os.mkdir(part / NOTES)
-    return claim(part)
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+
+
+def _appear(fresh: Path, part: Path) -> None:
+    try:
+        os.rename(fresh, part)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        raise UsageError(f"{part}: another writer has begun it at this moment; wait for it to close") from None
+
+
+def remove_leftover(part: Path, mark: str) -> None:
+    """Remove what a writer that is gone has left, so that a part of it is still known as such.
+
+    Raises
+    ------
+    UsageError
+        It is something else, or another writer has it.
+    """
+    if not (part / NOTES / mark).is_file() and not _is_bare(part):
+        raise UsageError(f"{part} is in the way, and no unfinished Zarr store: remove it, or choose another name")
+    os.makedirs(part / NOTES, exist_ok=True)
+    lock = claim(part)
+    try:
+        for entry in list(os.scandir(part)):
+            if entry.name != NOTES:
+                _remove(Path(entry.path))
+        (part / NOTES / mark).unlink(missing_ok=True)
+        shutil.rmtree(part)
+    finally:
+        lock.close()
+
+
+def _is_bare(part: Path) -> bool:
+    """Whether a folder has nothing but a folder for notes."""
+    return part.is_dir() and not part.is_symlink() and set(os.listdir(part)) <= {NOTES}
 
 
 def claim(folder: Path) -> Lock:

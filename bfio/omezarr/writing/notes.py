@@ -16,7 +16,7 @@ from bfio.errors import FormatError
 from bfio.omezarr.writing.assembling import Assembler
 from bfio.omezarr.writing.cutting import Index, Part
 from bfio.omezarr.writing.folder import write_file
-from bfio.omezarr.writing.state import NOTES, boot_mark, packed_flags, read_flags, read_json
+from bfio.omezarr.writing.state import BOOT, NOTES, boot_mark, packed_flags, read_flags, read_json
 
 __all__ = ["WRITER", "guest_notes", "keep_notes", "new_token", "restore", "take_over"]
 
@@ -113,7 +113,7 @@ def restore(folder: Path, assembler: Assembler) -> list[Index]:
     values = read_json(notes) if notes.exists() else {"boot": 0, "flags": None, "parts": [], "pixels": None}
     if values.get("flags") is not None:
         written |= read_flags(values["flags"], written.shape)
-    began = read_json(folder / NOTES / "boot.json").get("boot")
+    began = read_json(folder / NOTES / BOOT).get("boot")
     partial = _restore_parts(folder, assembler, values)
     if began and began == boot_mark():
         guest_notes(folder, assembler, partial)

@@ -21,6 +21,7 @@ from bfio.metadata import Channel, Level, Series
 from bfio.omezarr.writing.recipe import Recipe
 
 __all__ = [
+    "BOOT",
     "NOTES",
     "STATE",
     "State",
@@ -34,6 +35,7 @@ __all__ = [
 
 NOTES = ".bfio"
 STATE = "state.json"
+BOOT = "boot.json"
 VERSION = 1
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import glob
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from bfio.errors import UsageError
-from bfio.omezarr.writing.collection import begin, has_image
+from bfio.omezarr.writing.collection import empty_collection, has_image
 from bfio.omezarr.writing.destination import Destination
-from bfio.omezarr.writing.folder import Lock, claim, remove_notes, write_file
-from bfio.omezarr.writing.state import NOTES, is_unfinished, read_json
+from bfio.omezarr.writing.folder import Lock, claim, create_folder, remove_leftover, remove_notes
+from bfio.omezarr.writing.state import NOTES, STATE, is_unfinished, read_json
 from bfio.target import part_path
 
 __all__ = ["UnfinishedCollection"]
@@ -49,28 +48,21 @@ class UnfinishedCollection:
 
     def _opened(self, signature: dict[str, Any], *, resume: bool) -> Lock:
         mark = self.path / NOTES / _MARK
-        if os.path.lexists(self.path):
-            if not mark.is_file():
-                raise UsageError(
-                    f"{self.path} is in the way, and no unfinished store of several images: remove it, or choose "
-                    "another name"
-                )
+        if resume and mark.is_file():
             lock = claim(self.path)
             try:
-                if resume:
-                    self._check(read_json(mark), signature)
-                    return lock
-                self._remove()
+                self._check(read_json(mark), signature)
             except BaseException:
                 lock.close()
                 raise
-            lock.close()
-        elif not resume:
-            self._remove()
-        (self.path / NOTES).mkdir(parents=True)
-        begin(self.path, self._version, durable=True)
-        write_file(mark, json.dumps(signature, sort_keys=True).encode(), durable=False)
-        return claim(self.path)
+        else:
+            if os.path.lexists(self.path):
+                remove_leftover(self.path, _MARK)
+            if not resume:
+                self._remove_images()
+            mark_of_it = {f"{NOTES}/{_MARK}": json.dumps(signature, sort_keys=True).encode()}
+            lock = create_folder(self.path, _MARK, empty_collection(self._version) | mark_of_it, durable=True)
+        return lock
 
     def _check(self, found: Any, wanted: dict[str, Any]) -> None:
         if found != wanted:
@@ -79,11 +71,10 @@ class UnfinishedCollection:
                 "or without resume=True"
             )
 
-    def _remove(self) -> None:
-        """Remove what an earlier process left, its unfinished images too."""
+    def _remove_images(self) -> None:
+        """Remove the unfinished images that an earlier process left."""
         for part in self._parts():
-            shutil.rmtree(part)
-        shutil.rmtree(self.path, ignore_errors=True)
+            remove_leftover(part, STATE)
 
     def _parts(self) -> Iterator[Path]:
         for entry in self.path.parent.glob(f"{glob.escape(self.path.name)}.*"):

@@ -10,7 +10,7 @@ from bfio.byteio.http import BUSY, content_range
 from bfio.byteio.loop import LoopThread
 from bfio.byteio.objects import N_AHEAD, Answer, Piece, path_below, waited
 from bfio.byteio.transport import WHOLE_NBYTES, file_system, translated
-from bfio.errors import FormatError, UnsupportedError, UsageError
+from bfio.errors import LimitError, UnsupportedError, UsageError
 
 __all__ = ["HttpObjects"]
 
@@ -200,7 +200,7 @@ async def _body(answer: Any, most: int | None, refuse: Any) -> bytes:
 
 
 def _too_long(n: int, most: int) -> None:
-    raise FormatError(f"it has {n} bytes or more; {most} are the most that are read")
+    raise LimitError(f"it has {n} bytes or more; {most} are the most that are read")
 
 
 def _other_length(n: int, wanted: int) -> None:

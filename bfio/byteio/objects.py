@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from bfio.byteio.transport import WHOLE_NBYTES, file_system, translated
-from bfio.errors import FormatError, UnsupportedError, UsageError
+from bfio.errors import LimitError, UnsupportedError, UsageError
 
 __all__ = ["ABSENT", "N_AHEAD", "Answer", "Objects", "Piece", "cut_piece", "open_objects"]
 
@@ -54,7 +54,7 @@ class Objects(Protocol):
         start, stop : int
             A negative start counts from the end; `stop` must be None then.
         most : int, optional
-            More bytes than these are a FormatError: what is stored can not be what is looked for.
+            More bytes than these are a LimitError: what is stored can not be what is looked for.
         """
         ...
 
@@ -63,7 +63,7 @@ class Objects(Protocol):
 
         Raises
         ------
-        FormatError
+        LimitError
             There is more than `most` bytes.
         UnsupportedError
             The server knows no parts, and the object is large.
@@ -119,7 +119,7 @@ def cut_piece(data: bytes, start: int, stop: int | None, most: int | None, where
     wanted = None if start == 0 and stop is None else -start if stop is None else stop - start
     if wanted is None or (stop is None and start > 0):
         if most is not None and len(data) > most:
-            raise FormatError(f"it has {len(data)} bytes, more than {most}")
+            raise LimitError(f"{where}: it has {len(data)} bytes, more than {most}")
         return Piece(data)
     if len(data) <= wanted:
         return Piece(data)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
@@ -15,8 +15,11 @@ from zarr.core.sync import _get_loop, sync
 
 from bfio.byteio.objects import ABSENT, N_AHEAD, Answer, Piece, waited
 from bfio.byteio.transport import translated
-from bfio.errors import FormatError
+from bfio.errors import FormatError, LimitError
 from bfio.omezarr.nodes import Nodes
+
+if TYPE_CHECKING:
+    from bfio.omezarr.feed import Fetches
 
 __all__ = ["NodesStore", "PythonStore", "is_python_store"]
 
@@ -48,13 +51,19 @@ class NodesStore(Store):
         return id(self._nodes)
 
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
-        data = await asyncio.to_thread(self._bytes, key, byte_range)
+        if getattr(self._nodes, "ahead", 0):
+            start, stop = _bounds(byte_range)
+            store = cast("Fetches", self._nodes)
+            piece = await asyncio.wrap_future(store.start(key, start, stop, self._most_nbytes))
+            data = None if piece is None else piece.cut(start, stop)
+        else:
+            data = await asyncio.to_thread(self._bytes, key, byte_range)
         return None if data is None else prototype.buffer.from_bytes(data)
 
     async def get_partial_values(
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
     ) -> list[Buffer | None]:
-        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+        return list(await asyncio.gather(*(self.get(key, prototype, byte_range) for key, byte_range in key_ranges)))
 
     async def exists(self, key: str) -> bool:
         return await asyncio.to_thread(self._nodes.get, key) is not None
@@ -141,7 +150,7 @@ class PythonStore:
         if found is None:
             return None
         if most is not None and len(found) > most:
-            raise FormatError(f"it has {len(found)} bytes, more than {most}")
+            raise LimitError(f"{self}: {key}: it has {len(found)} bytes, more than {most}")
         return Piece(found.to_bytes())
 
     async def _get(self, key: str, wanted: ByteRequest | None) -> Buffer | None:

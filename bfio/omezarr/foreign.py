@@ -42,6 +42,8 @@ Rescale = tuple[float, float] | None
 
 PART_NBYTES = 8 << 20
 """Decoded bytes that one call to zarr-python reads, where chunks are small."""
+AHEAD_NBYTES = 64 << 20
+"""The same where a store is slow to answer."""
 LARGEST, LEAST_NBYTES = 16, 16 << 20
 """Files larger than this many times what they hold, and than this many bytes, are refused."""
 INSTALL = "pip install 'bfio[zarr]'"
@@ -216,6 +218,8 @@ class ForeignReader:
     def _parts(self, axes: str, box: Box, nbytes: int) -> Iterator[Part]:
         meta = self._meta
         target = min(PART_NBYTES, nbytes // (2 * self._workers.n))
+        if getattr(self._nodes, "ahead", 0):  # zarr-python asks for the chunks of one call at the same time
+            target = max(target, min(AHEAD_NBYTES, 16 * meta.chunk_nbytes))
         unit = meta.file_shape if math.prod(meta.file_shape) * meta.dtype.itemsize <= target else meta.chunk
         return cut_into_parts(axes, unit, box, meta.dtype.itemsize, target)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bfio.byteio.objects import Piece
-from bfio.errors import BfioError, ChunkDecodeError, FormatError
+from bfio.errors import BfioError, ChunkDecodeError, FormatError, LimitError
 from bfio.omezarr.chunkread import SLACK, ChunkReader
 from bfio.omezarr.errands import ChunkErrand, HeldErrand, ShardErrand
 from bfio.omezarr.feed import Errand, Feed, Fetches, Request
@@ -120,11 +120,10 @@ class ValueReader(ChunkReader):
 
     def failed(self, run: Run, key: str, error: Exception, offset: int = 0) -> Exception:
         """The error to raise where the first chunk of a run can not be had."""
-        if isinstance(error, BfioError) and not isinstance(error, FormatError):
+        told = isinstance(error, FormatError | LimitError)
+        if not told and (isinstance(error, BfioError) or not isinstance(error, OSError)):
             return error
-        if not isinstance(error, FormatError | OSError):
-            return error
-        reason = str(error) if isinstance(error, FormatError) else f"it can not be read ({error})"
+        reason = str(error) if told else f"it can not be read ({error})"
         return self._error(run, self.where(key), reason, offset)
 
     def _errands(self, plan: ReadPlan, lease: CacheLease | None) -> Iterator[Errand]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from bfio.byteio.local import FileSource
 from bfio.byteio.objects import Answer, Piece
-from bfio.errors import FormatError
+from bfio.errors import FormatError, LimitError
 from bfio.omezarr.stores import PerProcess, children_of
 
 __all__ = ["ZipStore"]
@@ -50,7 +50,7 @@ class ZipStore:
         first, last, _ = slice(start, stop).indices(size)
         n = max(0, last - first)
         if most is not None and n > most:
-            raise FormatError(f"{self._path}: {key!r} has {n} bytes, more than what it should hold ({most})")
+            raise LimitError(f"{self._path}: {key!r} has {n} bytes, more than what it should hold ({most})")
         try:
             if info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & _ENCRYPTED:
                 return Piece(self._stored(opened, info, first, n))

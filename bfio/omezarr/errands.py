@@ -16,7 +16,7 @@ from bfio.omezarr.slots import CacheLease, Hand
 if TYPE_CHECKING:
     from bfio.omezarr.values import ValueReader
 
-__all__ = ["ChunkErrand", "HeldErrand", "ShardErrand"]
+__all__ = ["ChunkErrand", "HeldErrand", "ShardErrand", "together"]
 
 GAP_NBYTES = 64 << 10
 """Chunks of a shard that are closer than this are fetched together."""
@@ -103,11 +103,11 @@ class ShardErrand:
             return
         order = np.array(fresh)[np.argsort(places[fresh, 0], kind="stable")]
         plan, places = self._plan.reordered(order), places[order]
-        for first, stop in _together(places.astype(np.int64)):
+        for first, stop in together(places.astype(np.int64)):
             yield RangeErrand(self._reader, Run(plan, first, stop), places[first:stop], self._lease, self._key, whole)
 
 
-def _together(places: np.ndarray) -> Iterator[tuple[int, int]]:
+def together(places: np.ndarray) -> Iterator[tuple[int, int]]:
     """Which of the ranges, sorted by offset, are fetched by one request."""
     first, start = 0, int(places[0, 0])
     end = start

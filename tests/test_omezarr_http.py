@@ -423,8 +423,12 @@ def test_an_exit_without_close_is_silent(tmp_path, http_server, fork):
 
 
 @pytest.mark.parametrize("kind", ["v3", "shards"])
-def test_s3(tmp_path, http_server, kind):
+def test_s3(tmp_path, http_server, monkeypatch, kind):
     pytest.importorskip("s3fs")
+    registry = pytest.importorskip("fsspec.registry")
+    for name in ("s3", "s3a"):  # other tests begin without a driver
+        monkeypatch.setitem(registry._registry, name, object)
+        del registry._registry[name]
     write(tmp_path / "bucket" / "a.zarr", kind)
     server = http_server(tmp_path, delay=0.02)
     options = {"anon": True, "client_kwargs": {"endpoint_url": server.url}, "skip_instance_cache": True}

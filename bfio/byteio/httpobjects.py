@@ -16,8 +16,8 @@ __all__ = ["HttpObjects"]
 
 PAUSES = (0.1, 0.5, 2.0)
 """Seconds before another attempt; a server may ask for more of them, but not for more than the last."""
-CONNECT_SECONDS, SILENT_SECONDS = 15.0, 30.0
-"""How long a server may take to be there, and to say the next thing."""
+CONNECT_SECONDS, SILENT_SECONDS, ANSWER_SECONDS = 15.0, 30.0, 300.0
+"""How long a server may take to be there, to say the next thing, and for the whole of an answer."""
 _SMALL = 1 << 16
 
 
@@ -127,7 +127,8 @@ async def _session(fs: Any, held: list[Any]) -> Any:
 
     options = dict(fs.client_kwargs)
     if fs.get_client is get_client:
-        options.setdefault("timeout", ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS))
+        timeout = ClientTimeout(ANSWER_SECONDS, sock_connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS)
+        options.setdefault("timeout", timeout)
         options.setdefault("read_bufsize", 1 << 20)
         if "connector" not in options:
             options["connector"] = TCPConnector(limit=N_AHEAD)

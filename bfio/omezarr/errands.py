@@ -70,7 +70,7 @@ class ShardErrand:
         self._key = reader.key_of(self._run)
         self._table = reader.table(self._key)
         self.request = reader.index_request(self._key) if self._table is None else None
-        self.nbytes = (self.request.most or 0) if self.request else 0
+        self.nbytes = reader.index_cost if self.request else 0
 
     def take(self, piece: Piece | None, hand: Hand) -> Iterable[Errand]:
         reader, table = self._reader, self._table

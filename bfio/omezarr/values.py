@@ -35,6 +35,7 @@ class ValueReader(ChunkReader):
         super().__init__(nodes, meta)
         self._store: Fetches = nodes if hasattr(nodes, "fetch") else _Whole(nodes)  # type: ignore[assignment]
         self.most = 2 * self._nbytes + SLACK if self.coded else self._nbytes + SLACK
+        self.index_cost = index_nbytes(prod(self._per), meta.index_crc)
 
     def feed(self, plan: ReadPlan, lease: CacheLease | None) -> Feed:
         """Everything that a plan needs, for the threads that do it."""
@@ -107,6 +108,8 @@ class ValueReader(ChunkReader):
 
     def index(self, run: Run, request: Request, piece: Piece) -> np.ndarray:
         """The index out of the answer; kept from now on."""
+        if piece.whole:  # the server knows no parts, so that each index costs a shard
+            self.index_cost = max(self.index_cost, len(piece.data))
         try:
             raw = piece.cut(request.start, request.stop)
             table = parse_index(raw, prod(self._per), self._meta.index_crc)

@@ -1,6 +1,7 @@
 """A threaded HTTP server over one folder, with ranges, a log and some bad manners."""
 
 import socket
+import sys
 import threading
 import time
 from collections import Counter
@@ -86,6 +87,10 @@ class Server:
 
 class _ThreadingServer(ThreadingHTTPServer):
     request_queue_size = 256  # else a client that connects often at once must wait for a second
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -135,3 +135,18 @@ def test_chunks_that_stand_together_are_fetched_together():
 def test_ranges_that_lie_over_each_other():
     places = np.array([[0, 100], [0, 50], [20, 10], [90, 10]])
     assert list(together(places)) == [(0, 4)]
+
+
+def test_stopping_cancels_what_is_in_flight():
+    class Silent(Store):
+        def start(self, key, start=0, stop=None, most=None):
+            self.flying.append(Future())
+            return self.flying[-1]
+
+    store = Silent(4)
+    feed = Feed(iter([Errand(str(number), []) for number in range(9)]), store)
+    timer = threading.Timer(0.05, feed.stop)
+    timer.start()
+    feed.work(None)  # comes back
+    timer.join()
+    assert len(store.flying) == 4 and all(future.cancelled() for future in store.flying)

@@ -53,6 +53,25 @@ def http_server() -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture
+def open_url(http_server: Callable[..., Server]) -> Iterator[Callable[..., tuple[bfio.BioReader, Server]]]:
+    """Factory ``open_url(folder, ...) -> (reader, server)``; the log of the server begins after the opening."""
+    readers: list[bfio.BioReader] = []
+
+    def opened(
+        folder: Path, delay: float = 0.0, ranges: bool = True, **options: object
+    ) -> tuple[bfio.BioReader, Server]:
+        server = http_server(folder.parent, ranges=ranges)
+        readers.append(bfio.BioReader(f"{server.url}/{folder.name}", max_workers=2, **options))  # type: ignore[arg-type]
+        server.log.clear()
+        server.delay, server.most_at_once = delay, 0
+        return readers[-1], server
+
+    yield opened
+    for reader in readers:
+        reader.close()
+
+
+@pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[FakeWriter]:
     """The backends in memory that writers and conversions made in place of files, the last one last."""
     backends: list[FakeWriter] = []

@@ -162,15 +162,25 @@ def test_a_store_without_files(tmp_path, codecs):
     reader = open_array(None, meta, nodes=nodes, cache_nbytes=1 << 24)
     assert_array_equal(read(reader, "zyx", whole_box(five), five.dtype), five)
     box = Box((0,), (0,), (2, 3), range(5), range(17, 30))
-    for n_got in (1, 0 if codecs else 1):
+    for n_got in (1, 0):
         nodes.n_got = 0
         assert_array_equal(read(reader, "zyx", box, five.dtype), cut(five, box))
         assert nodes.n_got == n_got  # what is cached is not fetched again
 
 
-def test_shards_of_a_store_without_files_are_left_to_zarr(tmp_path):
-    meta, _ = write_array(tmp_path, pixels((8, 8), "uint8"), (4, 4), (8, 8))
-    assert not can_read(Memory(tmp_path), meta)
+@pytest.mark.parametrize("codecs", [(), ("zstd",), ("blosc",)])
+@pytest.mark.parametrize("cache_nbytes", [0, 1 << 24])
+def test_shards_of_a_store_without_files(tmp_path, codecs, cache_nbytes):
+    image = pixels((5, 40, 50), "uint16")
+    skip = {(1, 1, 1), (0, 2, 2)}
+    meta, expected = write_array(tmp_path, image, (2, 16, 16), (4, 32, 32), codecs=codecs, fill=3, skip=skip)
+    nodes = Memory(tmp_path)
+    assert can_read(nodes, meta)
+    five, reader = tczyx(expected, "zyx"), open_array(None, meta, nodes=nodes, cache_nbytes=cache_nbytes)
+    box = Box((0,), (0,), (3, 1, 2), range(3, 40, 2), range(7, 41))
+    for _ in range(2):
+        assert_array_equal(read(reader, "zyx", box, "u2"), cut(five, box))
+        assert_array_equal(read(reader, "zyx", whole_box(five), "u2"), five)
 
 
 @pytest.mark.parametrize("shard", [None, (4, 32, 32)])

@@ -342,13 +342,12 @@ def test_urls_written_by_zarr(memory_url):
 
 
 def test_queries_of_urls_stay_behind_the_key():
-    from bfio.omezarr.stores import UrlStore
+    from bfio.byteio.objects import path_below
 
-    path = UrlStore._path
-    assert path(None, "https://h/a.zarr?k=1", "0/zarr.json") == "https://h/a.zarr/0/zarr.json?k=1"
-    assert path(None, "https://h/a.zarr/", "") == "https://h/a.zarr"
-    assert path(None, "/a.zarr", "0") == "/a.zarr/0"
-    assert path(None, "", "0") == "0"
+    assert path_below("https://h/a.zarr?k=1", "0/zarr.json") == "https://h/a.zarr/0/zarr.json?k=1"
+    assert path_below("https://h/a.zarr/", "") == "https://h/a.zarr"
+    assert path_below("/a.zarr", "0") == "/a.zarr/0"
+    assert path_below("", "0") == "0"
 
 
 # -- faults -----------------------------------------------------------------------------------------------------------

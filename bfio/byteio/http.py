@@ -9,7 +9,8 @@ from bfio.byteio.transport import WHOLE_NBYTES, AsyncTransport
 from bfio.errors import UnsupportedError
 
 _PAUSES = (0.1, 0.5)  # seconds before the second and the third attempt
-_BUSY = (429, 500, 502, 503, 504)
+BUSY = (429, 500, 502, 503, 504)
+"""Answers after which it is worth asking again."""
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 
 
@@ -51,7 +52,7 @@ class HttpTransport(AsyncTransport):
             self._check_status(answer)
             if answer.status != 206:
                 return await self._whole(answer)
-            _, size = _content_range(answer)
+            size = content_range(answer)[2]
             if size is None:
                 raise UnsupportedError(f"{self.url}: the server does not tell the size of the file")
             head = bytearray(min(nbytes, size))
@@ -75,7 +76,7 @@ class HttpTransport(AsyncTransport):
             self._check_status(answer)
             if answer.status != 206:
                 raise self._no_ranges()
-            if _content_range(answer)[0] != start:
+            if content_range(answer)[0] != start:
                 raise OSError("the server sent another range than the one asked for")
             await _read_into(view, answer)
 
@@ -85,7 +86,7 @@ class HttpTransport(AsyncTransport):
             raise FileNotFoundError(self.url)
         if status in (401, 403):
             raise PermissionError(f"{self.url}: the server refuses access (HTTP {status})")
-        if status in _BUSY:
+        if status in BUSY:
             raise _BusyError(f"HTTP {status} {answer.reason}")
         if status not in (200, 206):
             raise OSError(f"HTTP {status} {answer.reason}")
@@ -101,13 +102,13 @@ class _BusyError(OSError):
     """The server may answer if asked again."""
 
 
-def _content_range(answer: Any) -> tuple[int | None, int | None]:
-    """Start of the range and size of the file, as the answer tells them."""
+def content_range(answer: Any) -> tuple[int | None, int | None, int | None]:
+    """First and last byte of the range and size of the file, as the answer tells them."""
     match = _CONTENT_RANGE.match(answer.headers.get("Content-Range", ""))
     if match is None:
-        return None, None
-    start, _, size = match.groups()
-    return (None if start is None else int(start)), (None if size == "*" else int(size))
+        return None, None, None
+    first, last, size = (None if number in (None, "*") else int(number) for number in match.groups())
+    return first, last, size
 
 
 async def _read_into(view: memoryview, answer: Any) -> None:

@@ -33,8 +33,21 @@ _PACKAGES = {
 
 def connect(url: str, options: Mapping[str, Any]) -> "Transport":
     """The transport that fits the file system which fsspec finds for `url`."""
+    fs, path = file_system(url, options)
+    from fsspec.asyn import AsyncFileSystem  # type: ignore[import-untyped]
+
+    if not issubclass(type(fs), AsyncFileSystem):
+        return BlockingTransport(url, fs, path)
+    if "http" in fs.protocol:
+        from bfio.byteio.http import HttpTransport
+
+        return HttpTransport(url, fs, path)
+    return AsyncTransport(url, fs, path)
+
+
+def file_system(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
+    """The file system that fsspec finds for `url`, and the path in it."""
     try:
-        from fsspec.asyn import AsyncFileSystem  # type: ignore[import-untyped]
         from fsspec.core import url_to_fs  # type: ignore[import-untyped]
     except ImportError as error:
         raise BackendMissingError(f"{url}: URLs need fsspec: pip install 'bfio[remote]'") from error
@@ -46,13 +59,7 @@ def connect(url: str, options: Mapping[str, Any]) -> "Transport":
         if isinstance(error, ValueError) and "rotocol not known" in str(error):
             raise UsageError(f"{url}: no file system is known for this kind of URL") from error
         raise translated(url, error) from error
-    if not issubclass(type(fs), AsyncFileSystem):
-        return BlockingTransport(url, fs, path)
-    if "http" in fs.protocol:
-        from bfio.byteio.http import HttpTransport
-
-        return HttpTransport(url, fs, path)
-    return AsyncTransport(url, fs, path)
+    return fs, path
 
 
 def _missing_driver(url: str, error: ImportError) -> str:

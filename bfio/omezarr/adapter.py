@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
-from zarr.core.sync import sync
+from zarr.core.sync import _get_loop, sync
 
+from bfio.byteio.objects import ABSENT, N_AHEAD, Answer, Piece, waited
 from bfio.byteio.transport import translated
-from bfio.errors import FormatError
+from bfio.errors import FormatError, LimitError
 from bfio.omezarr.nodes import Nodes
-from bfio.omezarr.stores import ABSENT
+
+if TYPE_CHECKING:
+    from bfio.omezarr.feed import Fetches
 
 __all__ = ["NodesStore", "PythonStore", "is_python_store"]
 
@@ -48,13 +51,19 @@ class NodesStore(Store):
         return id(self._nodes)
 
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
-        data = await asyncio.to_thread(self._bytes, key, byte_range)
+        if getattr(self._nodes, "ahead", 0):
+            start, stop = _bounds(byte_range)
+            store = cast("Fetches", self._nodes)
+            piece = await asyncio.wrap_future(store.start(key, start, stop, self._most_nbytes))
+            data = None if piece is None else piece.cut(start, stop)
+        else:
+            data = await asyncio.to_thread(self._bytes, key, byte_range)
         return None if data is None else prototype.buffer.from_bytes(data)
 
     async def get_partial_values(
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
     ) -> list[Buffer | None]:
-        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+        return list(await asyncio.gather(*(self.get(key, prototype, byte_range) for key, byte_range in key_ranges)))
 
     async def exists(self, key: str) -> bool:
         return await asyncio.to_thread(self._nodes.get, key) is not None
@@ -108,6 +117,8 @@ def _bounds(byte_range: ByteRequest | None) -> tuple[int, int | None]:
 class PythonStore:
     """A store of zarr-python, or a group or array in one, as bytes by key."""
 
+    ahead = N_AHEAD
+
     def __init__(self, source: Any) -> None:
         place = getattr(source, "store_path", source)  # of groups and arrays
         self._store: Store = getattr(place, "store", place)
@@ -116,7 +127,13 @@ class PythonStore:
     def __str__(self) -> str:
         return f"{self._store}/{self._prefix}".rstrip("/")
 
-    def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes | None:
+    def start(self, key: str, start: int = 0, stop: int | None = None, most: int | None = None) -> Answer:
+        return asyncio.run_coroutine_threadsafe(self._piece(key, start, stop, most), _get_loop())
+
+    def fetch(self, key: str, start: int = 0, stop: int | None = None, most: int | None = None) -> Piece | None:
+        return waited(self.start(key, start, stop, most))
+
+    async def _piece(self, key: str, start: int, stop: int | None, most: int | None) -> Piece | None:
         wanted: ByteRequest | None = None
         if start < 0:
             wanted = SuffixByteRequest(-start)
@@ -125,12 +142,16 @@ class PythonStore:
         elif start:
             wanted = OffsetByteRequest(start)
         try:
-            found = sync(self._get(self._prefix + key, wanted))
+            found = await self._get(self._prefix + key, wanted)
         except ABSENT:
             return None
         except Exception as error:
             raise translated(f"{self}: {key}", error) from error
-        return None if found is None else found.to_bytes()
+        if found is None:
+            return None
+        if most is not None and len(found) > most:
+            raise LimitError(f"{self}: {key}: it has {len(found)} bytes, more than {most}")
+        return Piece(found.to_bytes())
 
     async def _get(self, key: str, wanted: ByteRequest | None) -> Buffer | None:
         await self._store._ensure_open()

@@ -1,4 +1,4 @@
-"""Decode runs of chunks of one file, or of one value of a store that has no files."""
+"""Decode runs of chunks of one file."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ class ChunkReader:
         self._in_place = self._by_kernel and CAN_READ
         self.coded = bool(meta.chain.names)
         self.cheap = self._in_place and self._folder is not None
+        self.kept = self.coded or self._folder is None
 
     def close(self) -> None:
         """Forget the indices of shards."""
@@ -68,9 +69,7 @@ class ChunkReader:
         """
         meta = self._meta
         file_index = [at // per for at, per in zip(run.chunk, self._per, strict=True)]
-        if self._folder is None:
-            return self._read_value(run, meta.store_key(file_index), lease, hand)
-        path = self._folder + meta.key(file_index)
+        path = f"{self._folder}{meta.key(file_index)}"
         try:
             file = open_chunk(path)
         except OSError as error:
@@ -125,12 +124,16 @@ class ChunkReader:
             table = self._indices.get((path, file.identity), lambda: self._load_index(file))
         except (FormatError, OSError) as error:
             raise self._error(run, path, str(error)) from error
+        return self._checked(run, table, file.size, path)
+
+    def _checked(self, run: Run, table: np.ndarray, nbytes_of_file: int, path: str) -> tuple[np.ndarray, np.ndarray]:
+        """What an index says of the chunks of a run, if that can be."""
         entries = table[(run.chunks % self._per_shard) @ self._inner_steps]
         absent = (entries == ABSENT).all(axis=1)
         if absent.any():
             entries = np.where(absent[:, np.newaxis], np.uint64(0), entries)
         offsets, nbytes = entries[:, 0], entries[:, 1]
-        size = np.uint64(file.size)
+        size = np.uint64(nbytes_of_file)
         for number in np.flatnonzero((nbytes > size) | (offsets > size - np.minimum(nbytes, size))).tolist():
             reason = "the index of the shard points behind its end"
             raise self._error(run.one(number), path, reason, int(offsets[number]))
@@ -157,33 +160,6 @@ class ChunkReader:
             raise self._error(run, path, f"it has {nbytes} bytes, too many for {self._nbytes} decoded", offset)
 
     # -- bytes ------------------------------------------------------------------------------------------------------
-
-    def _read_value(self, run: Run, key: str, lease: CacheLease | None, hand: Hand) -> bool:
-        """A chunk of a store without files: it is fetched as a whole, unless it is in the cache."""
-        where = f"{self._nodes.name}/{key}"
-        known = (run.chunks.tobytes(), None)
-        found = None if lease is not None and lease.holds(known) else self._fetched(run, key, where)
-        if found is None and (lease is None or not lease.holds(known)):
-            self._fill(run, hand, where)
-            return True
-        cached, hit = place_chunk(run, lease, known, own=self._by_kernel and self.coded)
-        if found is None and not hit and lease is not None:  # it was pushed out of the cache at this moment
-            lease.spoil()
-            return self._read_value(run, key, None, hand)
-        data = b""
-        if not hit:
-            data = self._unpacked(run, lambda: found or b"", where, 0)
-        self._decode_bytes(run, data, lease.slab if lease is not None and cached else hand.slab, hand, where)
-        return False
-
-    def _fetched(self, run: Run, key: str, where: str) -> bytes | None:
-        try:
-            data = self._nodes.get(key)
-        except OSError as error:
-            raise self._error(run, where, f"it can not be read ({error})") from error
-        if data is not None:
-            self._check_nbytes(run, len(data), 0, where)
-        return data
 
     def _unpacked(self, run: Run, load: Callable[[], bytes], path: str, offset: int) -> bytes:
         """Bytes of a chunk as the kernels take them."""

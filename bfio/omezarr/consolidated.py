@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 
 from bfio.errors import BfioError
 from bfio.limits import Limits
-from bfio.omezarr.document import Documents
+from bfio.omezarr.document import GROUP_NAMES, Documents
 from bfio.omezarr.nodes import Nodes, child
 
 __all__ = ["Consolidated", "consolidated"]
@@ -58,6 +58,7 @@ def consolidated(nodes: Nodes, limits: Limits) -> Nodes:
     try:
         root = documents.json("zarr.json")
         if root is None:
+            documents.ask((".zmetadata", *GROUP_NAMES))
             table = (documents.json(".zmetadata") or {}).get("metadata")
             return Consolidated(nodes, table) if _is_table(table) and ".zgroup" in table else nodes
         inner = root.get("consolidated_metadata")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,11 @@ from bfio.limits import Limits
 from bfio.omezarr.arraymeta import ArrayMeta, parse_array
 from bfio.omezarr.nodes import Folder, Nodes, child
 
-__all__ = ["Documents", "Group", "bounded", "kind_of"]
+__all__ = ["ARRAY_NAMES", "GROUP_NAMES", "Documents", "Group", "bounded", "kind_of"]
+
+GROUP_NAMES = (".zarray", ".zgroup", ".zattrs")
+"""Documents of Zarr v2 that tell what a node is; of one that must be an array, the first."""
+ARRAY_NAMES = GROUP_NAMES[:1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +62,39 @@ class Documents:
         ------
         FormatError, UnsupportedError, LimitError
         """
-        for version in (3, 2) if zarr_format == 3 else (2, 3):
-            found = self._v3(key) if version == 3 else self._v2(key)
-            if found is not None:
-                return found
-        return None
+        found = self.node_like(key, zarr_format)
+        if found is None:
+            other = 2 if zarr_format == 3 else 3
+            self.ask_nodes([key], other)
+            found = self.node_like(key, other)
+        return found
+
+    def node_like(self, key: str, zarr_format: int) -> Group | ArrayMeta | None:
+        """The same, if it has this version of Zarr."""
+        return self._v3(key) if zarr_format == 3 else self._v2(key)
+
+    def ask(self, keys: Iterable[str]) -> None:
+        """Tell a store that is slow to answer which documents are read next."""
+        ask = getattr(self.nodes, "ask", None)
+        if ask is not None:
+            ask(keys)
+
+    def ask_nodes(self, keys: Iterable[str], zarr_format: int, names: Sequence[str] = GROUP_NAMES) -> None:
+        """The same for groups and arrays; `names` are those of their documents in Zarr v2."""
+        self.ask(child(key, name) for key in keys for name in (("zarr.json",) if zarr_format == 3 else names))
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it is worth to ask ahead."""
+        return hasattr(self.nodes, "ask")
 
     def has(self, key: str, zarr_format: int) -> bool:
         """Whether there is a group or an array, right or broken."""
         names = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
         ordered = names if zarr_format == 3 else names[::-1]
+        if self.raw(child(key, ordered[0])) is not None:
+            return True
+        self.ask(child(key, name) for name in ordered)
         return any(self.raw(child(key, name)) is not None for name in ordered)
 
     def attributes(self, key: str) -> Mapping[str, Any]:
@@ -154,7 +181,7 @@ def bounded(nodes: Nodes, key: str, most: int) -> bytes | None:
         It is larger than `most` bytes; found out before it is read where the store is a folder.
     """
     try:
-        raw = nodes.read(key, most) if isinstance(nodes, Folder) else nodes.get(key)
+        raw = nodes.read(key, most) if isinstance(nodes, Folder) else _fetched(nodes, key, most)
     except IsADirectoryError:
         raise FormatError(f"{nodes.name}/{key} is a folder, not a document") from None
     except OSError as error:
@@ -164,6 +191,14 @@ def bounded(nodes: Nodes, key: str, most: int) -> bytes | None:
     if raw is not None and len(raw) > most:
         raise LimitError(f"{nodes.name}/{key}: has {len(raw):,} bytes; the limits allow {most:,}")
     return raw
+
+
+def _fetched(nodes: Nodes, key: str, most: int) -> bytes | None:
+    fetch = getattr(nodes, "fetch", None)
+    if fetch is None:
+        return nodes.get(key)
+    piece = fetch(key, most=most)
+    return None if piece is None else piece.data
 
 
 def kind_of(value: object) -> str:

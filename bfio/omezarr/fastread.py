@@ -13,8 +13,10 @@ from bfio.errors import LimitError, UnsupportedError, UsageError
 from bfio.limits import Limits
 from bfio.omezarr.arraymeta import ArrayMeta, Route
 from bfio.omezarr.chunkread import ChunkReader
+from bfio.omezarr.feed import Feed
 from bfio.omezarr.plan import ReadPlan, Rescale, Run, plan_reads
 from bfio.omezarr.slots import CacheLease, Hand
+from bfio.omezarr.values import ValueReader
 from bfio.selection import Box
 from bfio.tilecache import TileCache
 
@@ -39,9 +41,8 @@ MAX_RANK = 5
 
 def can_read(nodes: Nodes, meta: ArrayMeta) -> bool:
     """Whether :class:`ArrayReader` takes an array; else zarr-python must."""
-    if meta.route is Route.FOREIGN or len(meta.shape) > MAX_RANK:
-        return False
-    return nodes.root is not None or meta.shard is None
+    del nodes
+    return meta.route is not Route.FOREIGN and len(meta.shape) <= MAX_RANK
 
 
 class ArrayReader:
@@ -79,7 +80,7 @@ class ArrayReader:
         self._cache_nbytes = cache_nbytes
         self._cache: TileCache | None = None
         self._hands: list[Hand] = []
-        self._chunks = ChunkReader(nodes, meta)
+        self._chunks = ChunkReader(nodes, meta) if nodes.root is not None else ValueReader(nodes, meta)
 
     def read(self, axes: str, box: Box, out: np.ndarray, rescale: Rescale) -> None:
         """Fill `out` with the pixels of a box.
@@ -123,7 +124,7 @@ class ArrayReader:
         """Do all of a plan; whether a chunk was not there. Large reads would only flush the cache."""
         nbytes = self._meta.chunk_nbytes
         cheap = self._chunks.cheap and nbytes < CACHED_NBYTES
-        if cheap or not self._chunks.coded or len(plan.chunks) * nbytes > self._cache_nbytes // 4:
+        if cheap or not self._chunks.kept or len(plan.chunks) * nbytes > self._cache_nbytes // 4:
             return self._run(plan, None)
         cache = self._cache
         if cache is None:
@@ -138,6 +139,9 @@ class ArrayReader:
         return absent
 
     def _run(self, plan: ReadPlan, lease: CacheLease | None) -> bool:
+        if isinstance(self._chunks, ValueReader):
+            self._run_feed(plan, self._chunks.feed(plan, lease))
+            return False
         runs = iter(self._runs(plan))
         lock = threading.Lock()
         stopped = threading.Event()
@@ -152,11 +156,20 @@ class ArrayReader:
                     break
                 if self._chunks.read(run, lease, hand):
                     absent.set()
-            if len(self._hands) < self._workers.n and len(hand.slab) <= HAND_NBYTES:
-                self._hands.append(hand)
+            self._lay_down(hand)
 
         self._workers.run(work, self._n_jobs(len(plan.chunks)), stopped.set)
         return absent.is_set()
+
+    def _run_feed(self, plan: ReadPlan, feed: Feed) -> None:
+        """The same for a store without files."""
+
+        def work() -> None:
+            hand = self._hand()
+            feed.work(hand)
+            self._lay_down(hand)
+
+        self._workers.run(work, self._n_jobs(len(plan.chunks)), feed.stop)
 
     def _hand(self) -> Hand:
         """What a thread works with: kept from read to read, if it is not too large."""
@@ -164,6 +177,10 @@ class ArrayReader:
             return self._hands.pop()
         except IndexError:
             return Hand(self._meta.chunk_nbytes)
+
+    def _lay_down(self, hand: Hand) -> None:
+        if len(self._hands) < self._workers.n and len(hand.slab) <= HAND_NBYTES:
+            self._hands.append(hand)
 
     def _runs(self, plan: ReadPlan) -> list[Run]:
         """Chunk by chunk; those of a shard by some MB, but so that each worker gets its part."""

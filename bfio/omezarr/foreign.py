@@ -18,6 +18,7 @@ import numpy as np
 from bfio._kernels import can_convert, convert
 from bfio._parallel import Workers
 from bfio.byteio.names import is_url
+from bfio.byteio.objects import Answer, Piece
 from bfio.errors import (
     BackendMissingError,
     BfioError,
@@ -31,7 +32,8 @@ from bfio.limits import Limits
 from bfio.omezarr.arraymeta import ArrayMeta
 from bfio.omezarr.nodes import Nodes
 from bfio.omezarr.parts import Part, cut_into_parts
-from bfio.omezarr.stores import ByteStore, MappingStore, UrlStore, ZipStore
+from bfio.omezarr.stores import ByteStore, MappingStore, UrlStore
+from bfio.omezarr.zipstore import ZipStore
 from bfio.selection import Box
 
 __all__ = ["ForeignNodes", "ForeignReader", "is_store"]
@@ -40,6 +42,8 @@ Rescale = tuple[float, float] | None
 
 PART_NBYTES = 8 << 20
 """Decoded bytes that one call to zarr-python reads, where chunks are small."""
+AHEAD_NBYTES = 64 << 20
+"""The same where a store is slow to answer."""
 LARGEST, LEAST_NBYTES = 16, 16 << 20
 """Files larger than this many times what they hold, and than this many bytes, are refused."""
 INSTALL = "pip install 'bfio[zarr]'"
@@ -102,13 +106,29 @@ class ForeignNodes:
                 f"a {type(source).__name__} is no Zarr store; pass a path, a URL or a store of zarr-python"
             )
 
+    @property
+    def ahead(self) -> int:
+        """Requests worth having in flight; 0 where :meth:`fetch` does not wait for a server."""
+        return self._store.ahead
+
+    def start(self, key: str, start: int = 0, stop: int | None = None, most: int | None = None) -> Answer:
+        """Begin to fetch, where `ahead` is not 0."""
+        return self._store.start(key, start, stop, most)
+
+    def fetch(self, key: str, start: int = 0, stop: int | None = None, most: int | None = None) -> Piece | None:
+        """Bytes of what is stored under a key; see :class:`bfio.byteio.objects.Objects`."""
+        return self._store.fetch(key, start, stop, most)
+
     def get(self, key: str) -> bytes | None:
         """What is stored under a key; None where nothing is."""
-        return self._store.get(key)
+        return self.get_range(key, 0, None)
 
     def get_range(self, key: str, start: int, stop: int | None) -> bytes | None:
         """Bytes ``start:stop`` of it, as a slice takes them."""
-        return self._store.get(key, start, stop)
+        if stop is not None and 0 <= stop <= start:
+            return b""
+        piece = self._store.fetch(key, start, stop)
+        return None if piece is None else piece.cut(start, stop)
 
     def nbytes(self, key: str) -> int | None:
         """How many bytes are stored under a key; None where that is not known without reading them."""
@@ -198,6 +218,8 @@ class ForeignReader:
     def _parts(self, axes: str, box: Box, nbytes: int) -> Iterator[Part]:
         meta = self._meta
         target = min(PART_NBYTES, nbytes // (2 * self._workers.n))
+        if getattr(self._nodes, "ahead", 0):  # zarr-python asks for the chunks of one call at the same time
+            target = max(target, min(AHEAD_NBYTES, 16 * meta.chunk_nbytes))
         unit = meta.file_shape if math.prod(meta.file_shape) * meta.dtype.itemsize <= target else meta.chunk
         return cut_into_parts(axes, unit, box, meta.dtype.itemsize, target)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 
-from bfio.errors import FormatError, LimitError, UnsupportedError
+from bfio.errors import BfioError, FormatError, LimitError, UnsupportedError
 from bfio.limits import Limits
 from bfio.metadata import Channel, Length, Level, Series
 from bfio.omexml.document import OmeDocument, OmeImage
+from bfio.omezarr.ahead import ahead_of
 from bfio.omezarr.arraymeta import ArrayMeta
 from bfio.omezarr.axes import letters_of_names
 from bfio.omezarr.consolidated import consolidated
@@ -18,7 +20,7 @@ from bfio.omezarr.merge import merged, ome_document, ome_xml_of
 from bfio.omezarr.nodes import Nodes, child
 from bfio.omezarr.omero import Shown, Window
 from bfio.omezarr.transforms import Placement
-from bfio.omezarr.tree import Place, places
+from bfio.omezarr.tree import BATCH, Place, ask_levels, places
 from bfio.units import normalise
 
 __all__ = ["ZarrSeries", "ome_xml_of", "read_series"]
@@ -70,12 +72,27 @@ def read_series(nodes: Nodes, limits: Limits) -> tuple[ZarrSeries, ...]:
     FormatError, UnsupportedError, LimitError
         None of the images can be read; the message names the document.
     """
+    ahead = ahead_of(nodes, limits.xml_nbytes)
+    try:
+        return _read_series(ahead or nodes, limits)
+    except FormatError:
+        if ahead is not None and ahead.refused is not None:
+            raise ahead.refused from None
+        raise
+    finally:
+        if ahead is not None:
+            ahead.end()
+
+
+def _read_series(nodes: Nodes, limits: Limits) -> tuple[ZarrSeries, ...]:
     documents = Documents(consolidated(nodes, limits), limits)
     found: list[ZarrSeries] = []
     refused: Exception | None = None
     every = places(documents)
     told = ome_document(nodes, limits)
-    for place in every:
+    for number, place in enumerate(every):
+        if number % BATCH == 0:
+            _ask(documents, every[number : number + BATCH])
         try:
             found.append(_series(documents, place, len(found), told))
         except (FormatError, UnsupportedError, LimitError) as error:
@@ -85,6 +102,19 @@ def read_series(nodes: Nodes, limits: Limits) -> tuple[ZarrSeries, ...]:
     if found:
         return tuple(found)
     raise refused or FormatError(f"{nodes.name}: the store has no image")
+
+
+def _ask(documents: Documents, some: list[Place]) -> None:
+    """Ask for what the images of these places are described by, and then for their arrays."""
+    if not documents.is_slow:
+        return
+    for place in some:
+        documents.ask_nodes([place.key], place.zarr_format)
+    for place in some:
+        with suppress(BfioError, OSError):  # told when it is their turn
+            node = documents.node(place.key, place.zarr_format)
+            if isinstance(node, Group):
+                ask_levels(documents, node)
 
 
 def _series(documents: Documents, place: Place, index: int, told: OmeDocument | None) -> ZarrSeries:

@@ -59,6 +59,11 @@ class IndexCache:
         self._lock = ProcessLock()
         self._tables: OrderedDict[Hashable, np.ndarray] = OrderedDict()
 
+    def held(self, key: Hashable) -> np.ndarray | None:
+        """The index known by `key`, if it is kept."""
+        with self._lock:
+            return self._tables.get(key)
+
     def get(self, key: Hashable, load: Callable[[], np.ndarray]) -> np.ndarray:
         """The index known by `key`, which tells apart states of the file; else what `load` gives."""
         with self._lock:

@@ -1,30 +1,31 @@
-"""Zarr stores that are no local folders, as bytes by key: zip files, URLs, mappings. None of them needs zarr-python."""
+"""Zarr stores that are no local folders, as bytes by key: URLs and mappings. None of them needs zarr-python."""
 
 from __future__ import annotations
 
 import os
 import threading
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
-from bfio.byteio.transport import connect, translated
-from bfio.errors import FormatError, UsageError
+from bfio.byteio.objects import Answer, Piece, open_objects
+from bfio.errors import UsageError
 
-__all__ = ["ByteStore", "MappingStore", "UrlStore", "ZipStore"]
+__all__ = ["ByteStore", "MappingStore", "PerProcess", "UrlStore", "children_of"]
 
 T = TypeVar("T")
-
-ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
-"""What file systems say of a key that they do not have."""
 
 
 class ByteStore(Protocol):
     """Bytes by key, read by any number of threads. Keys have no slash at either end, and the root is ``""``."""
 
-    def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes | None:
-        """Bytes ``start:stop`` of what is stored under a key, as a slice takes them; None where nothing is."""
+    ahead: int
+
+    def start(self, key: str, start: int = 0, stop: int | None = None, most: int | None = None) -> Answer:
+        """Begin to fetch, where `ahead` is not 0."""
+        ...
+
+    def fetch(self, key: str, start: int = 0, stop: int | None = None, most: int | None = None) -> Piece | None:
+        """Bytes ``start:stop`` of what is stored under a key; see :class:`bfio.byteio.objects.Objects`."""
         ...
 
     def nbytes(self, key: str) -> int | None:
@@ -40,7 +41,7 @@ class ByteStore(Protocol):
         ...
 
 
-class _PerProcess(Generic[T]):
+class PerProcess(Generic[T]):
     """Something that a forked process must make anew."""
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -65,134 +66,64 @@ class _PerProcess(Generic[T]):
         return self._made.pop(os.getpid(), None)
 
 
-class ZipStore:
-    """A zip file whose root is the root of the store."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._files = _PerProcess(self._open)
-        self._children: dict[str, set[str]] | None = None
-        self._files.get()
-
-    def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes | None:
-        archive = self._files.get()
-        info = archive.NameToInfo.get(key)
-        if info is None:
-            return None
-        start, stop, _ = slice(start, stop).indices(info.file_size)
-        try:
-            with archive.open(info) as file:
-                if start:
-                    file.seek(start)
-                data = file.read(max(0, stop - start))
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # one for a password, too
-            raise FormatError(f"{self._path}: {key!r} can not be taken out of the zip file: {error}") from error
-        if len(data) != max(0, stop - start):
-            raise FormatError(f"{self._path}: {key!r} ends too early in the zip file")
-        return data
-
-    def nbytes(self, key: str) -> int | None:
-        info = self._files.get().NameToInfo.get(key)
-        return None if info is None else info.file_size
-
-    def names(self, key: str) -> list[str]:
-        children = self._children
-        if children is None:
-            children = self._children = _children(self._files.get().NameToInfo)
-        return sorted(children.get(key, ()))
-
-    def close(self) -> None:
-        archive = self._files.drop()
-        if archive is not None:
-            archive.close()
-
-    def _open(self) -> zipfile.ZipFile:
-        try:
-            return zipfile.ZipFile(self._path)
-        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-            raise FormatError(f"{self._path} is no zip file that can be read: {error}") from error
-
-
 class UrlStore:
     """A folder behind a URL, through fsspec."""
 
     def __init__(self, url: str, storage_options: Mapping[str, Any] | None = None) -> None:
-        self._url, options = url, dict(storage_options or {})
-        self._links = _PerProcess(lambda: connect(url, options))
-        self._links.get()
+        options = dict(storage_options or {})
+        self._links = PerProcess(lambda: open_objects(url, options))
+        self.ahead = self._links.get().ahead
 
-    def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes | None:
-        if stop is not None and 0 <= stop <= start:
-            return b""
-        link = self._links.get()
-        whole = start == 0 and stop is None
-        try:
-            data = link.fs.cat_file(self._path(link.path, key), **({} if whole else {"start": start, "end": stop}))
-        except ABSENT:
-            return None
-        except Exception as error:
-            raise translated(f"{self._url}: {key}", error) from error
-        return bytes(data) if whole else _part(bytes(data), start, stop)
+    def start(self, key: str, start: int = 0, stop: int | None = None, most: int | None = None) -> Answer:
+        return self._links.get().start(key, start, stop, most)
+
+    def fetch(self, key: str, start: int = 0, stop: int | None = None, most: int | None = None) -> Piece | None:
+        return self._links.get().fetch(key, start, stop, most)
 
     def nbytes(self, key: str) -> int | None:
         del key
         return None
 
     def names(self, key: str) -> list[str] | None:
-        link = self._links.get()
-        if "http" in link.fs.protocol:
-            return None
-        try:
-            found = link.fs.ls(self._path(link.path, key), detail=False)
-        except ABSENT:
-            return []
-        except NotImplementedError:
-            return None
-        except Exception as error:
-            raise translated(f"{self._url}: {key}", error) from error
-        return sorted({str(name).rstrip("/").rpartition("/")[2] for name in found})
+        return self._links.get().names(key)
 
     def close(self) -> None:
-        self._links.drop()
-
-    def _path(self, root: str, key: str) -> str:
-        """Path of a key; the query of a URL stays at the end."""
-        folder, mark, query = root.partition("?") if "://" in root else (root, "", "")
-        folder = folder.rstrip("/")
-        return f"{folder}/{key}{mark}{query}" if folder and key else f"{folder or key}{mark}{query}"
-
-
-def _part(data: bytes, start: int, stop: int | None) -> bytes:
-    """What was asked for, of an answer that may be the whole: not every server delivers parts."""
-    most = -start if start < 0 else len(data) if stop is None else stop - start
-    return data[start:stop] if len(data) > most else data
+        link = self._links.drop()
+        if link is not None:
+            link.close()
 
 
 class MappingStore:
     """A mapping from keys to bytes, such as a dictionary or what ``fsspec.get_mapper`` makes."""
 
+    ahead = 0
+
     def __init__(self, mapping: Mapping[str, Any]) -> None:
         self._mapping = mapping
 
-    def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes | None:
+    def start(self, key: str, start: int = 0, stop: int | None = None, most: int | None = None) -> Answer:
+        raise NotImplementedError
+
+    def fetch(self, key: str, start: int = 0, stop: int | None = None, most: int | None = None) -> Piece | None:
+        del start, stop, most
         try:
             data = self._mapping[key]
         except KeyError:
             return None
-        return bytes(data)[start:stop]
+        return Piece(bytes(data), whole=True)
 
     def nbytes(self, key: str) -> int | None:
         del key
         return None
 
     def names(self, key: str) -> list[str]:
-        return sorted(_children(self._mapping).get(key, ()))
+        return sorted(children_of(self._mapping).get(key, ()))
 
     def close(self) -> None:
         """The mapping is its owner's."""
 
 
-def _children(keys: Mapping[str, Any]) -> dict[str, set[str]]:
+def children_of(keys: Mapping[str, Any]) -> dict[str, set[str]]:
     """Names below each folder."""
     found: dict[str, set[str]] = {}
     for key in keys:

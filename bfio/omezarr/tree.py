@@ -11,14 +11,16 @@ from typing import Any
 
 from bfio.errors import FormatError, LimitError, UnsupportedError
 from bfio.omezarr.arraymeta import ArrayMeta
-from bfio.omezarr.document import Documents, Group, kind_of
+from bfio.omezarr.document import ARRAY_NAMES, Documents, Group, kind_of
 from bfio.omezarr.images import multiscales_of, ome_attributes
 from bfio.omezarr.nodes import child, relative
 
-__all__ = ["LAYOUT", "Place", "listed_series", "places"]
+__all__ = ["BATCH", "LAYOUT", "Place", "ask_levels", "listed_series", "places"]
 
 logger = logging.getLogger("bfio.omezarr")
 
+BATCH = 256
+"""Nodes that are asked for at once, where a store is slow to answer."""
 _MAX_DEPTH = 4
 _MAX_ENTRIES = 100_000
 LAYOUT = "bioformats2raw.layout"
@@ -93,6 +95,7 @@ def _of_group(documents: Documents, group: Group) -> Iterator[Place]:
         yield from _well(documents, group, "")
     elif "multiscales" in ome:
         kind = "label" if "image-label" in ome else "image"
+        ask_levels(documents, group)
         for number in range(len(multiscales_of(group))):
             yield Place(kind, group.key, None, version, number, number)
     elif LAYOUT in ome or LAYOUT in group.attributes:
@@ -103,12 +106,29 @@ def _of_group(documents: Documents, group: Group) -> Iterator[Place]:
         yield from _unlisted(documents, group.key, version, 0)
 
 
+def ask_levels(documents: Documents, group: Group) -> None:
+    """Ask for the arrays of an image."""
+    if documents.is_slow:
+        paths = [child(group.key, path) for image in multiscales_of(group) for path in image.paths]
+        documents.ask_nodes(paths, group.zarr_format, ARRAY_NAMES)
+
+
+def _asked(documents: Documents, keys: list[str], zarr_format: int) -> Iterator[str]:
+    """Keys of nodes one by one, asked for some at a time."""
+    for number, key in enumerate(keys):
+        if number % BATCH == 0:
+            documents.ask_nodes(keys[number : number + BATCH], zarr_format)
+        yield key
+
+
 def _several(documents: Documents, group: Group) -> Iterator[Place]:
     """Layout of bioformats2raw: images in groups that ``OME`` lists, else in 0, 1, 2 and so on."""
     listed = listed_series(documents, group)
     if listed is None:
         listed = []
         for number in count():
+            if number % 8 == 0:
+                documents.ask_nodes(map(str, range(number, number + 8)), group.zarr_format)
             if number >= _MAX_ENTRIES or not documents.has(str(number), group.zarr_format):
                 break
             listed.append(str(number))
@@ -118,7 +138,8 @@ def _several(documents: Documents, group: Group) -> Iterator[Place]:
 
 def listed_series(documents: Documents, group: Group) -> list[str] | None:
     """Keys of the images that the group ``OME`` lists, if it does."""
-    inner = documents.node("OME", group.zarr_format)
+    documents.ask_nodes(["OME"], group.zarr_format)
+    inner = documents.node_like("OME", group.zarr_format)
     listed = ome_attributes(inner).get("series") if isinstance(inner, Group) else None
     if not isinstance(inner, Group) or listed is None:
         return None
@@ -134,7 +155,7 @@ def _plate(documents: Documents, group: Group, plate: Any) -> Iterator[Place]:
         raise FormatError(f"{group.where}: plate must be an object with a list of wells")
     order = {key: number for number, key in enumerate(listed_series(documents, group) or ())}
     n_found, refused = 0, None
-    for key in _paths(wells, "wells", group.where):
+    for key in _asked(documents, _paths(wells, "wells", group.where), group.zarr_format):
         try:
             for place in _well(documents, _group(documents, key, group.zarr_format), key):
                 n_found += 1
@@ -180,15 +201,17 @@ def _bounded_list(entries: list[Any], where: str) -> list[Any]:
 
 def _labels_of_all(documents: Documents, found: list[Place]) -> Iterator[Place]:
     """Labels of all images. Where their list is broken, the images are still there."""
-    for place in found:
-        if place.kind not in ("image", "field") or place.number > 0:
-            continue
+    with_labels = [place for place in found if place.kind in ("image", "field") and place.number == 0]
+    for number, place in enumerate(with_labels):
         key = child(place.key, "labels")
+        if number % BATCH == 0:
+            for other in with_labels[number : number + BATCH]:
+                documents.ask_nodes([child(other.key, "labels"), other.key], other.zarr_format)
         try:
-            group = documents.node(key, place.zarr_format)
+            group = documents.node_like(key, place.zarr_format)
             if isinstance(group, Group) and "labels" in ome_attributes(group):
                 yield from _labels(documents, group, key)
-        except (FormatError, UnsupportedError) as error:
+        except (FormatError, UnsupportedError, PermissionError) as error:
             logger.warning("%s: labels are left out: %s", documents.nodes.name, error)
 
 
@@ -205,10 +228,8 @@ def _unlisted(documents: Documents, key: str, zarr_format: int, depth: int) -> I
     """Images and arrays below a group that says nothing of them, by name."""
     names = documents.nodes.names(key)
     names = [str(number) for number in range(64)] if names is None else sorted(names, key=_natural)
-    for name in names[:_MAX_ENTRIES]:
-        if name.startswith(".") or name in ("zarr.json", "OME", "labels"):
-            continue
-        below = child(key, name)
+    below_all = [child(key, name) for name in names[:_MAX_ENTRIES] if not _is_other(name)]
+    for below in _asked(documents, below_all, zarr_format):
         try:
             node = documents.node(below, zarr_format)
             is_image = isinstance(node, Group) and "multiscales" in ome_attributes(node)
@@ -221,6 +242,11 @@ def _unlisted(documents: Documents, key: str, zarr_format: int, depth: int) -> I
             yield Place("image", below, below, zarr_format)
         elif node is not None and depth < _MAX_DEPTH:
             yield from _unlisted(documents, below, node.zarr_format, depth + 1)
+
+
+def _is_other(name: str) -> bool:
+    """Whether what has this name is no image that nobody tells of."""
+    return name.startswith(".") or name in ("zarr.json", "OME", "labels")
 
 
 def _natural(name: str) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ from bfio.limits import Limits
 from bfio.omezarr.arraymeta import ArrayMeta, Route
 from bfio.omezarr.chunkread import ChunkReader
 from bfio.omezarr.plan import ReadPlan, Rescale, Run, plan_reads
-from bfio.omezarr.slots import CacheLease, Hand
+from bfio.omezarr.slots import CacheLease, Habit, Hand
 from bfio.selection import Box
 from bfio.tilecache import TileCache
 
@@ -78,6 +78,7 @@ class ArrayReader:
         self._workers = workers
         self._cache_nbytes = cache_nbytes
         self._cache: TileCache | None = None
+        self._habit = Habit()
         self._hands: list[Hand] = []
         self._chunks = ChunkReader(nodes, meta)
 
@@ -128,7 +129,7 @@ class ArrayReader:
         cache = self._cache
         if cache is None:
             cache = self._cache = TileCache(self._cache_nbytes, nbytes)
-        lease = CacheLease(cache)
+        lease = CacheLease(cache, self._habit)
         good = False
         try:
             absent = self._run(plan, lease)

@@ -160,6 +160,12 @@ class Run:
         """Whether all pixels of the first chunk are asked for."""
         return bool(self.plan.whole[self.first])
 
+    @property
+    def share(self) -> tuple[int, int]:
+        """Rows of the first chunk that must be decoded, and rows that it has."""
+        first = self.tasks[0]
+        return int(first["decoded_rows"]), int(first["tile_rows"])
+
 
 def plan_reads(meta: ArrayMeta, axes: str, box: Box, out: np.ndarray, rescale: Rescale) -> Iterator[ReadPlan]:
     """Plans that together fill `out`, shape ``box.shape`` (T, C, Z, Y, X), with the pixels of a box."""
@@ -206,7 +212,10 @@ def _plan(
     tasks["slot"] = NO_SLOT
     tasks["y0"] = planes.inside[plane] * stored.chunk[3] + np.repeat(down.first[row], n_planes)
     tasks["plane_dst"] = planes.place[plane]
+    deepest = np.maximum.reduceat(planes.inside, planes.bounds[:-1])[group]
+    bottom = deepest * stored.chunk[3] + down.first[row] + (down.count[row] - 1) * int(form["y_step"][0]) + 1
     for name, values in (
+        ("decoded_rows", bottom),
         ("x0", across.first[col]),
         ("rows", down.count[row]),
         ("n_cols", across.count[col]),

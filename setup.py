@@ -31,7 +31,7 @@ from setuptools.command.build_ext import build_ext
 
 SOURCE = Path("src/_tilecodec")
 # The modules that touch foreign libraries
-LINKED = ("compress", "decompress", "deflate_encoder", "image_deflate", "noisy_deflate")
+LINKED = ("compress", "decompress", "deflate_encoder", "image_deflate", "noisy_deflate", "zstd_decoder")
 DEBUG = os.environ.get("BFIO_DEBUG_BUILD") == "1"
 STATIC = os.environ.get("BFIO_STATIC") == "1"
 SANITIZE = os.environ.get("BFIO_SANITIZE", "")

@@ -21,6 +21,8 @@ from _tilecodec.ifd import walk as walk_ifds
 from _tilecodec.offsets import read_values
 from _tilecodec.plan import plan_plane
 from _tilecodec.window import CAN_READ
+from _tilecodec.zstd_decoder import stops_early as _zstd_stops_early
+from bfio.enums import Compression
 from bfio.errors import BfioError, FormatError, LimitError, UnsupportedError
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "read_ifds",
     "read_values",
     "reason",
+    "stops_early",
     "walk_ifds",
 ]
 
@@ -120,6 +123,11 @@ def decompress(compression: int, data: bytes, nbytes: int) -> tuple[int, bytes]:
     """Status, and the ``nbytes`` bytes of a tile that :func:`has_decompressor`, without the GIL."""
     status, pixels = _decompress.decompress(compression, data, nbytes)
     return int(status), pixels
+
+
+def stops_early(compression: int, nbytes: int, wanted: int) -> bool:
+    """Whether the first ``wanted`` bytes of a tile are decoded in clearly less time than all of its ``nbytes``."""
+    return compression == Compression.ZSTD and bool(_zstd_stops_early(nbytes, wanted))
 
 
 def compress_into(

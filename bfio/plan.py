@@ -48,6 +48,7 @@ TASK = np.dtype(
         ("y_dst", "u4"),
         ("x_dst", "u4"),
         ("ready", "u4"),
+        ("decoded_rows", "u4"),
     ]
 )
 NO_SLOT = -1

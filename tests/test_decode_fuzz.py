@@ -118,7 +118,7 @@ def test_fuzz_formats(prepared, form_changes, task_changes):
 
 
 @settings(max_examples=300, deadline=None)
-@given(cases(), st.binary(min_size=FORMAT.itemsize, max_size=FORMAT.itemsize), st.binary(min_size=76, max_size=76))
+@given(cases(), *(st.binary(min_size=kind.itemsize, max_size=kind.itemsize) for kind in (FORMAT, TASK)))
 def test_fuzz_random_records(prepared, form, task):
     case, arena = prepared
     case.form[0] = np.frombuffer(form, FORMAT)[0]

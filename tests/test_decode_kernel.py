@@ -14,6 +14,7 @@ from kernel_cases import CODECS, Case, random_tiles
 from _tilecodec import decompress
 from bfio import _kernels
 from bfio._kernels import Status
+from bfio.plan import NO_SLOT
 
 ORDERS = ["planar", "interleaved", "backwards", "spread", "columns"]
 DTYPES = ["u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8", "c8", "c16"]
@@ -136,6 +137,38 @@ def test_cache_slots(compression, predictor, rng):
     out = case.out("spread")
     assert case.run(out, data=b"", slab=slab) == []
     np.testing.assert_array_equal(out, case.wanted)
+
+
+@pytest.mark.parametrize("slots", [False, True])
+@pytest.mark.parametrize(("dtype", "predictor", "swap"), [("u2", 1, True), ("u2", 2, False), ("f4", 3, False)])
+@pytest.mark.parametrize("compression", NATIVE)
+def test_large_tiles_are_decoded_as_far_as_somebody_looks(compression, dtype, predictor, swap, slots, rng):
+    tiles = random_tiles(rng, 2, 900, 320, 1, dtype)
+    case = Case(tiles, compression, predictor, swap=swap, rectangle=(100, 7, 20, 99), steps=(3, 1))
+    slab = np.zeros(tiles.nbytes, np.uint8)
+    if slots:
+        case.tasks["slot"], case.tasks["decoded_rows"] = [tiles[0].nbytes, 0], [158, 900]
+    out = case.out()
+    assert case.run(out, slab=slab) == []
+    np.testing.assert_array_equal(out, case.wanted)
+    if slots:
+        whole, part = slab.view(dtype).reshape(2, 900, 320)
+        np.testing.assert_array_equal(whole, tiles[1, ..., 0])
+        np.testing.assert_array_equal(part[:158], tiles[0, :158, :, 0])
+        assert compression not in (50000, 34926) or not part[-300:].any()
+
+
+def test_rectangles_lie_in_the_rows_that_are_decoded(rng):
+    case = Case(random_tiles(rng, 6, 8, 8, 1, "u2"), 5, rectangle=(1, 0, 3, 8), steps=(2, 1))
+    slab = np.zeros(6 * 128, np.uint8)
+    case.tasks["slot"] = np.arange(6) * 128
+    case.tasks["decoded_rows"] = [6, 5, 1, 8, 9, 2**32 - 1]
+    refused = [(Status.BAD_TASK, index) for index in (1, 2, 4, 5)]
+    assert case.run(case.out(), slab=slab) == refused
+    case.tasks["ready"] = 1
+    assert case.run(case.out(), slab=slab) == refused
+    case.tasks["slot"], case.tasks["ready"] = NO_SLOT, 0
+    assert case.run(case.out()) == refused
 
 
 def test_tasks_without_rows_only_fill_their_slot(rng):

@@ -93,6 +93,9 @@ def test_tasks_cover_the_output_once_and_stay_inside_their_chunk(data):
         begin = plan.out.__array_interface__["data"][0] - start
         assert plan.bounds[-1] == len(plan.tasks) and (plan.chunks < meta.grid).all()
         assert len({tuple(index) for index in plan.chunks.tolist()}) == len(plan.chunks)
+        bottoms = plan.tasks["y0"] + (plan.tasks["rows"] - 1) * plan.form["y_step"][0] + 1
+        for first, stop in itertools.pairwise(plan.bounds.tolist()):
+            assert set(plan.tasks["decoded_rows"][first:stop].tolist()) == {bottoms[first:stop].max()}
         for task in plan.tasks:
             row_end = task["y0"] + (task["rows"] - 1) * plan.form["y_step"][0]
             assert row_end < task["tile_rows"] and task["rows"] > 0 and task["n_cols"] > 0

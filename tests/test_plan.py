@@ -115,7 +115,7 @@ def test_large_images():
 
 def test_records_are_packed_as_the_kernels_have_them():
     assert FORMAT.itemsize == 6 * 4 + 2 * 2 + 5 + 2 * 8 + 16
-    assert TASK.itemsize == 5 * 8 + 9 * 4
+    assert TASK.itemsize == 5 * 8 + 10 * 4
 
 
 GOOD = {

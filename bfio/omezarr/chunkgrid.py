@@ -10,6 +10,10 @@ import numpy as np
 __all__ = ["Cuts", "Planes", "cut", "group_planes", "progressions"]
 
 
+FEW = 8
+"""Chunks along an axis up to which Python is faster than numpy."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cuts:
     """Chunks that a range hits along one axis: which, the first item inside, how many, and their place in the range."""
@@ -33,11 +37,25 @@ def cut(selected: range, size: int) -> Cuts:
         items = start + step * np.arange(n)
         chunk = items // size
         return Cuts(chunk, items - chunk * size, np.ones(n, np.int64), np.arange(n))
+    n_chunks = selected[-1] // size - start // size + 1
+    if n_chunks <= FEW:
+        return _few_cuts(start, step, n, size, n_chunks)
     chunk = np.arange(start // size, selected[-1] // size + 1)
     borders = np.append(chunk, chunk[-1] + 1) * size
     places = np.clip(-((start - borders) // step), 0, n)
     place = places[:-1]
     return Cuts(chunk, start + place * step - chunk * size, np.diff(places), place)
+
+
+def _few_cuts(start: int, step: int, n: int, size: int, n_chunks: int) -> Cuts:
+    cuts = np.empty((4, n_chunks), np.int64)
+    place = 0
+    for number in range(n_chunks):
+        chunk = start // size + number
+        stop = min(n, -((start - (chunk + 1) * size) // step))
+        cuts[:, number] = chunk, start + place * step - chunk * size, stop - place, place
+        place = stop
+    return Cuts(*cuts)
 
 
 @dataclass(frozen=True, slots=True)

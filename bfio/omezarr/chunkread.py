@@ -47,6 +47,7 @@ class ChunkReader:
         self._unpack = decoder_of(meta.chain) if meta.route is Route.BYTES else None
         self._by_kernel = meta.route is Route.KERNEL
         self._in_place = self._by_kernel and CAN_READ
+        self._may_stop = not any(config.get("checksum") for config in meta.chain.config)
         self.coded = bool(meta.chain.names)
         self.cheap = self._in_place and self._folder is not None
         self.kept = self.coded or self._folder is None
@@ -109,7 +110,7 @@ class ChunkReader:
     ) -> None:
         """A run of one chunk that is there."""
         key = (run.chunks.tobytes(), file.identity)
-        cached, hit = place_chunk(run, lease, key, own=self._by_kernel and self.coded)
+        cached, hit = place_chunk(run, lease, key, own=self._by_kernel and self.coded, part=self._in_part(run))
         slab = lease.slab if lease is not None and cached else hand.slab
         if self._in_place:
             run.tasks["offset"], run.tasks["nbytes"] = offset, nbytes
@@ -170,6 +171,14 @@ class ChunkReader:
             raise self._error(run, path, f"it can not be read ({error.strerror or error})", offset) from error
         except FormatError as error:
             raise self._error(run, path, str(error), offset) from error
+
+    def _in_part(self, run: Run) -> bool:
+        """Whether the first chunk of a run is decoded only as far as it is wanted."""
+        compression = self._meta.chain.compression
+        if compression is None or not self._may_stop:
+            return False
+        rows, tile_rows = run.share
+        return _kernels.stops_early(compression, self._nbytes, rows * self._nbytes // tile_rows)
 
     # -- the kernels ------------------------------------------------------------------------------------------------
 

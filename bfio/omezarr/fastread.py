@@ -15,7 +15,7 @@ from bfio.omezarr.arraymeta import ArrayMeta, Route
 from bfio.omezarr.chunkread import ChunkReader
 from bfio.omezarr.feed import Feed
 from bfio.omezarr.plan import ReadPlan, Rescale, Run, plan_reads
-from bfio.omezarr.slots import CacheLease, Hand
+from bfio.omezarr.slots import CacheLease, Habit, Hand
 from bfio.omezarr.values import ValueReader
 from bfio.selection import Box
 from bfio.tilecache import TileCache
@@ -79,6 +79,7 @@ class ArrayReader:
         self._workers = workers
         self._cache_nbytes = cache_nbytes
         self._cache: TileCache | None = None
+        self._habit = Habit()
         self._hands: list[Hand] = []
         self._chunks = ChunkReader(nodes, meta) if nodes.root is not None else ValueReader(nodes, meta)
 
@@ -129,7 +130,7 @@ class ArrayReader:
         cache = self._cache
         if cache is None:
             cache = self._cache = TileCache(self._cache_nbytes, nbytes)
-        lease = CacheLease(cache)
+        lease = CacheLease(cache, self._habit)
         good = False
         try:
             absent = self._run(plan, lease)

@@ -160,6 +160,12 @@ class Run:
         """Whether all pixels of the first chunk are asked for."""
         return bool(self.plan.whole[self.first])
 
+    @property
+    def share(self) -> tuple[int, int]:
+        """Rows of the first chunk that must be decoded, and rows that it has."""
+        first = self.tasks[0]
+        return int(first["decoded_rows"]), int(first["tile_rows"])
+
 
 def plan_reads(meta: ArrayMeta, axes: str, box: Box, out: np.ndarray, rescale: Rescale) -> Iterator[ReadPlan]:
     """Plans that together fill `out`, shape ``box.shape`` (T, C, Z, Y, X), with the pixels of a box."""
@@ -197,27 +203,34 @@ def _plan(
 ) -> ReadPlan:
     """One task per chunk and plane, chunk by chunk."""
     shape = (len(planes.chunk), len(down), len(across))
-    group, row, col = (index.ravel() for index in np.indices(shape))
-    n_planes = np.diff(planes.bounds)[group]
-    bounds = np.concatenate([[0], np.cumsum(n_planes)])
-    plane = np.arange(bounds[-1]) + np.repeat(planes.bounds[group] - bounds[:-1], n_planes)
-    tasks = np.zeros(len(plane), TASK)
-    tasks["tile_rows"] = prod(stored.chunk[:4])
-    tasks["slot"] = NO_SLOT
-    tasks["y0"] = planes.inside[plane] * stored.chunk[3] + np.repeat(down.first[row], n_planes)
+    per_group = np.diff(planes.bounds)
+    model = np.zeros(shape, TASK)  # of each chunk
+    model["tile_rows"], model["slot"] = prod(stored.chunk[:4]), NO_SLOT
+    model["y0"], model["rows"], model["y_dst"] = _downwards(down.first), _downwards(down.count), _downwards(down.place)
+    model["x0"], model["n_cols"], model["x_dst"] = across.first, across.count, across.place
+    deepest = np.maximum.reduceat(planes.inside, planes.bounds[:-1]) * stored.chunk[3]
+    bottom = down.first + (down.count - 1) * int(form["y_step"][0]) + 1
+    model["decoded_rows"] = deepest[:, np.newaxis, np.newaxis] + _downwards(bottom)
+    chunks = np.empty((*shape, 5), np.int64)
+    chunks[..., :3] = planes.chunk[:, np.newaxis, np.newaxis]
+    chunks[..., 3], chunks[..., 4] = _downwards(down.chunk), across.chunk
+    room = np.minimum(stored.chunk, stored.shape - chunks * stored.chunk).prod(axis=-1)
+    pixels = per_group[:, np.newaxis, np.newaxis] * _downwards(down.count) * across.count
+    n_planes = np.repeat(per_group, len(down) * len(across))
+    bounds = np.zeros(len(n_planes) + 1, np.int64)
+    np.cumsum(n_planes, out=bounds[1:])
+    first = np.repeat(planes.bounds[:-1], len(down) * len(across))
+    plane = np.arange(bounds[-1]) + np.repeat(first - bounds[:-1], n_planes)
+    tasks = np.repeat(model.ravel(), n_planes)
+    tasks["y0"] += (planes.inside * stored.chunk[3]).astype(np.uint32)[plane]
     tasks["plane_dst"] = planes.place[plane]
-    for name, values in (
-        ("x0", across.first[col]),
-        ("rows", down.count[row]),
-        ("n_cols", across.count[col]),
-        ("y_dst", down.place[row]),
-        ("x_dst", across.place[col]),
-    ):
-        tasks[name] = np.repeat(values, n_planes)
-    chunks = np.column_stack([planes.chunk[group], down.chunk[row], across.chunk[col]])
-    pixels = n_planes * down.count[row] * across.count[col]
-    room = np.minimum(stored.chunk, np.array(stored.shape) - chunks * stored.chunk)
-    return ReadPlan(meta, chunks[:, stored.source], bounds, tasks, pixels >= room.prod(axis=1), out, form)
+    indices = chunks.reshape(-1, 5)[:, stored.source]
+    return ReadPlan(meta, indices, bounds, tasks, (pixels >= room).ravel(), out, form)
+
+
+def _downwards(values: np.ndarray) -> np.ndarray:
+    """For rows of chunks, to be broadcast over columns."""
+    return values[:, np.newaxis]
 
 
 def _form(

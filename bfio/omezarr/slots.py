@@ -10,14 +10,45 @@ from bfio.omezarr.plan import Run
 from bfio.plan import NO_SLOT
 from bfio.tilecache import Lease, TileCache
 
-__all__ = ["CacheLease", "Hand", "place_chunk", "share_slot"]
+__all__ = ["CacheLease", "Habit", "Hand", "place_chunk", "share_slot"]
+
+MARKS = 4096
+"""Chunks that a reader remembers to have met."""
+MEMORY = 256
+"""Meetings after which the older ones count half."""
+
+
+class Habit:
+    """Whether chunks of which a part is wanted are soon wanted again, as by somebody who scans an image.
+
+    If not, only that part is decoded, and not kept. What one thread overlooks of another costs time alone.
+    """
+
+    def __init__(self) -> None:
+        self._met: set[int] = set()
+        self._n_new = self._n_again = 0
+
+    def passes(self, key: Hashable) -> bool:
+        """Note that a chunk is wanted; whether this seems to be the only time."""
+        mark = hash(key)
+        if self._n_new + self._n_again >= MEMORY:
+            self._n_new, self._n_again = self._n_new // 2, self._n_again // 2
+        if mark in self._met:
+            self._n_again += 1
+            return False
+        self._n_new += 1
+        if len(self._met) >= MARKS:
+            self._met.clear()
+        self._met.add(mark)
+        return 2 * self._n_again < self._n_new
 
 
 class CacheLease:
     """The cache, and what one read holds in it."""
 
-    def __init__(self, cache: TileCache) -> None:
+    def __init__(self, cache: TileCache, habit: Habit) -> None:
         self._cache = cache
+        self._habit = habit
         self._lease: Lease = cache.lease()
         self._spoiled = False
         self.slab = self._lease.slab
@@ -25,6 +56,10 @@ class CacheLease:
     def holds(self, key: Hashable) -> bool:
         """Whether a chunk is there."""
         return self._cache.holds(key)
+
+    def passes(self, key: Hashable) -> bool:
+        """Whether a chunk seems to be wanted only once; then it need not be kept."""
+        return self._habit.passes(key)
 
     def place(self, key: Hashable) -> tuple[int, bool]:
         """Slot for a chunk, or NO_SLOT; and whether it is there already."""
@@ -59,8 +94,11 @@ def share_slot(run: Run, present: np.ndarray) -> None:
     run.tasks["ready"][np.cumsum(counts) - counts] = 0
 
 
-def place_chunk(run: Run, lease: CacheLease | None, key: Hashable, *, own: bool) -> tuple[bool, bool]:
+def place_chunk(run: Run, lease: CacheLease | None, key: Hashable, *, own: bool, part: bool) -> tuple[bool, bool]:
     """Give the only chunk of a run a place in the cache, or in the thread's own memory (``own``) if it needs one.
+
+    What is in the cache is whole. A chunk that is decoded in part (``part``) costs less, so that it goes there when it
+    is met again: then all of it is decoded, and those who read it row by row decode it at most twice.
 
     The kernels would also cut a part of a chunk without that, but from memory that each call gets anew.
 
@@ -70,9 +108,13 @@ def place_chunk(run: Run, lease: CacheLease | None, key: Hashable, *, own: bool)
         Whether it has a place in the cache, and whether it is decoded there already.
     """
     slot, hit = NO_SLOT, False
-    if lease is not None and (not run.whole or lease.holds(key)):  # a whole chunk goes straight to its place
-        slot, hit = lease.place(key)
+    if lease is not None:
+        passes = run.whole or (part and lease.passes(key))  # a whole chunk goes straight to its place
+        if not passes or lease.holds(key):
+            slot, hit = lease.place(key)
     cached = slot != NO_SLOT
+    if cached or not part:
+        run.tasks["decoded_rows"] = 0
     if own and not cached and (len(run.tasks) > 1 or not run.whole):
         slot = 0
     if slot != NO_SLOT:

@@ -53,7 +53,7 @@ class ValueReader(ChunkReader):
         """The errand of a chunk that is in the cache already: nothing is fetched."""
         if lease is None or not lease.holds(key := _known(run)):
             return None
-        cached, hit = place_chunk(run, lease, key, own=self._by_kernel and self.coded)
+        cached, hit = place_chunk(run, lease, key, own=self._by_kernel and self.coded, part=False)
         if hit:
             return HeldErrand(self, run, lease)
         if cached:  # it was pushed out at this moment
@@ -69,7 +69,7 @@ class ValueReader(ChunkReader):
         """Decode the only chunk of a run."""
         where = self.where(key)
         self._check_nbytes(run, len(data), offset, where)
-        cached, hit = place_chunk(run, lease, _known(run), own=self._by_kernel and self.coded)
+        cached, hit = place_chunk(run, lease, _known(run), own=self._by_kernel and self.coded, part=False)
         slab = lease.slab if lease is not None and cached else hand.slab
         ready = b"" if hit else self._unpacked(run, lambda: data, where, offset)
         self._decode_bytes(run, ready, slab, hand, where)

@@ -83,7 +83,7 @@ cdef int _decode(job* j, const tile_task* t) noexcept nogil:
     cdef const uint8_t* src = NULL
     cdef size_t nbytes = 0
     cdef size_t first_row = 0
-    cdef size_t n_rows = t.tile_rows
+    cdef size_t stop_row = t.decoded_rows if t.decoded_rows > 0 else t.tile_rows
     cdef uint8_t* tile
     cdef int status = _encoded_bytes(j, t, tile_nbytes, &src, &nbytes)
     if status != OK:
@@ -95,12 +95,12 @@ cdef int _decode(job* j, const tile_task* t) noexcept nogil:
     else:
         tile = room(&j.tile, tile_nbytes)
         first_row = t.y0                     # rows that nobody asked for stay predicted
-        n_rows = <size_t>(t.rows - 1) * j.format.y_step + 1
+        stop_row = t.y0 + <size_t>(t.rows - 1) * j.format.y_step + 1
     if tile == NULL:
         return OUT_OF_MEMORY
-    status = j.decompress(&j.codec, src, nbytes, tile, tile_nbytes)
+    status = j.decompress(&j.codec, src, nbytes, tile, tile_nbytes, stop_row * j.row_nbytes)
     if status == OK:
-        status = _undo(j, tile + first_row * j.row_nbytes, n_rows)
+        status = _undo(j, tile + first_row * j.row_nbytes, stop_row - first_row)
     if status == OK and not direct and t.rows > 0:
         status = emit_tile(j, t, tile)
     return status

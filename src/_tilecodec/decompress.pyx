@@ -19,42 +19,33 @@ from _tilecodec.libdeflate cimport (
 from _tilecodec.lzw_decoder cimport lzw_decode, lzw_state_nbytes
 from _tilecodec.packbits cimport packbits_decode
 from _tilecodec.status cimport CORRUPT, NO_CODEC, OK, OUT_OF_MEMORY, TOO_LONG, TOO_SHORT, TRUNCATED
-from _tilecodec.zstd cimport (
-    WITH_ZSTD,
-    ZSTD_createDCtx,
-    ZSTD_decompressDCtx,
-    ZSTD_error_dstSize_tooSmall,
-    ZSTD_error_srcSize_wrong,
-    ZSTD_ErrorCode,
-    ZSTD_freeDCtx,
-    ZSTD_getErrorCode,
-    ZSTD_isError,
-)
+from _tilecodec.zstd cimport WITH_ZSTD, ZSTD_createDCtx, ZSTD_freeDCtx
+from _tilecodec.zstd_decoder cimport zstd_decode
 
 
 cdef int _decompress_none(
-    decompressor* d, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_nbytes
+    decompressor* d, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_nbytes, size_t wanted
 ) noexcept nogil:
     if src_nbytes < dst_nbytes:
         return TRUNCATED
-    memcpy(dst, src, dst_nbytes)
+    memcpy(dst, src, wanted)
     return OK
 
 
 cdef int _decompress_packbits(
-    decompressor* d, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_nbytes
+    decompressor* d, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_nbytes, size_t wanted
 ) noexcept nogil:
     return packbits_decode(src, src_nbytes, dst, dst_nbytes)
 
 
 cdef int _decompress_lzw(
-    decompressor* d, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_nbytes
+    decompressor* d, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_nbytes, size_t wanted
 ) noexcept nogil:
     return lzw_decode(src, src_nbytes, dst, dst_nbytes, d.lzw)
 
 
 cdef int _decompress_deflate(
-    decompressor* d, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_nbytes
+    decompressor* d, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_nbytes, size_t wanted
 ) noexcept nogil:
     # without a place for the written size, libdeflate demands the exact size
     cdef libdeflate_result result = libdeflate_zlib_decompress(
@@ -69,16 +60,9 @@ cdef int _decompress_deflate(
 
 
 cdef int _decompress_zstd(
-    decompressor* d, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_nbytes
+    decompressor* d, const uint8_t* src, size_t src_nbytes, uint8_t* dst, size_t dst_nbytes, size_t wanted
 ) noexcept nogil:
-    cdef size_t written = ZSTD_decompressDCtx(d.zstd, dst, dst_nbytes, src, src_nbytes)
-    cdef ZSTD_ErrorCode error
-    if not ZSTD_isError(written):
-        return OK if written == dst_nbytes else TOO_SHORT
-    error = ZSTD_getErrorCode(written)
-    if error == ZSTD_error_dstSize_tooSmall:
-        return TOO_LONG
-    return TRUNCATED if error == ZSTD_error_srcSize_wrong else CORRUPT
+    return zstd_decode(d.zstd, src, src_nbytes, dst, dst_nbytes, wanted)
 
 
 cdef decompress_fn find_decompressor(int compression) noexcept nogil:
@@ -144,6 +128,6 @@ def decompress(int compression, const uint8_t[::1] src not None, size_t nbytes):
     with nogil:
         status = decompressor_open(&d, compression)
         if status == OK:
-            status = find_decompressor(compression)(&d, start, src_nbytes, dst, nbytes)
+            status = find_decompressor(compression)(&d, start, src_nbytes, dst, nbytes, nbytes)
         decompressor_close(&d)
     return status, result

@@ -1,6 +1,6 @@
 """One worker's job: its checks, and the way from a decoded tile into the output."""
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from _tilecodec.convert cimport convert_strided, copy_strided, extent, fill_strided, strides
@@ -51,8 +51,9 @@ cdef int check_task(const job* j, const tile_task* t) noexcept nogil:
     """Everything a kernel relies on: the rectangle lies in the tile, its copy in the output, the slot in the cache."""
     cdef const tile_format* f = j.format
     cdef const target* out = &j.out
+    cdef uint32_t n_rows = t.decoded_rows if t.decoded_rows > 0 else t.tile_rows
     cdef int64_t low, high
-    if t.tile_rows == 0 or t.tile_rows > MAX_TILE_NBYTES // j.row_nbytes:
+    if t.tile_rows == 0 or t.tile_rows > MAX_TILE_NBYTES // j.row_nbytes or n_rows > t.tile_rows:
         return BAD_TASK
     if t.slot >= 0:
         if t.tile_rows * j.row_nbytes > j.slab_nbytes or (
@@ -62,9 +63,9 @@ cdef int check_task(const job* j, const tile_task* t) noexcept nogil:
         return BAD_TASK
     if t.rows == 0:
         return OK if t.slot >= 0 and t.nbytes > 0 else BAD_TASK
-    if t.n_cols == 0 or t.y0 >= t.tile_rows or t.x0 >= f.cols:
+    if t.n_cols == 0 or t.y0 >= n_rows or t.x0 >= f.cols:
         return BAD_TASK
-    if <uint64_t>(t.rows - 1) * f.y_step > t.tile_rows - 1 - t.y0:
+    if <uint64_t>(t.rows - 1) * f.y_step > n_rows - 1 - t.y0:
         return BAD_TASK
     if <uint64_t>(t.n_cols - 1) * f.x_step > f.cols - 1 - t.x0:
         return BAD_TASK

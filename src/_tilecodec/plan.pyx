@@ -115,7 +115,7 @@ def plan_plane(
     pattern.plane_dst = plane_dst
     pattern.tile = first_tile
     pattern.plane = plane
-    pattern.ready = 0
+    pattern.ready = pattern.decoded_rows = 0
     with nogil:
         n = _fill(<tile_task*>&tasks[0] + first_task, n_records - first_task, &pattern, &y, &x, tiles_across, size_y,
                   strips, &offsets[0], &byte_counts[0], n_tiles)

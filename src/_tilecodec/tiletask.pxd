@@ -35,3 +35,4 @@ cdef packed struct tile_task:        # where: one tile cut with one rectangle
     uint32_t y_dst                   # ... and the rectangle's place in the plane of the output
     uint32_t x_dst
     uint32_t ready                   # 1: the slot already holds the decoded tile
+    uint32_t decoded_rows            # of the tile, from its first on, that somebody looks at; 0: all

@@ -207,6 +207,21 @@ def test_a_forked_child_reads(group):
     assert run(code, zipped(folder)).split() == [str(int(image.sum()))] * 3
 
 
+def test_a_store_of_zarr_that_needs_threads_itself(tmp_path):
+    """Its threads are those of the event loop, which must not wait for it."""
+    image = an_image((40, 40, 40))
+    write(str(tmp_path / "a"), image, chunks=(1, 8, 8), zarr_format=3, **v3_codecs()["delta"])
+    code = HEAD + (
+        "import zarr\n"
+        "nodes = ForeignNodes(zarr.storage.LocalStore(sys.argv[1])); meta = parse_array(json.loads(nodes.get('zarr.json')), '')\n"
+        "reader = ForeignReader(nodes, meta, Workers(2), Limits(), 0)\n"
+        "out = np.zeros((1, 1, 40, 40, 40), 'u2')\n"
+        "reader.read('zyx', Box((0,), (0,), range(40), range(40), range(40)), out, None)\n"
+        "print(int(out.sum()))"
+    )
+    assert run("import warnings; warnings.simplefilter('ignore')\n" + code, tmp_path / "a") == str(int(image.sum()))
+
+
 @pytest.mark.parametrize("ranges", [True, False])
 def test_servers_with_and_without_ranges(group, http_server, ranges):
     folder, _ = group

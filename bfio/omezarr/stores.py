@@ -6,13 +6,16 @@ import os
 import threading
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Generic, Protocol, TypeVar
 
-from bfio.byteio.transport import connect, translated
+from bfio._locks import ProcessLock
+from bfio.byteio.transport import BlockingTransport, Transport, connect, translated
 from bfio.errors import FormatError, UsageError
+from bfio.omezarr.nodes import DOCUMENTS
 
-__all__ = ["ByteStore", "MappingStore", "UrlStore", "ZipStore"]
+__all__ = ["ByteStore", "MappingStore", "UrlStore", "ZipStore", "zip_prefix"]
 
 T = TypeVar("T")
 
@@ -66,17 +69,17 @@ class _PerProcess(Generic[T]):
 
 
 class ZipStore:
-    """A zip file whose root is the root of the store."""
+    """A zip file whose root is the root of the store, or holds nothing but the folder that is."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._files = _PerProcess(self._open)
         self._children: dict[str, set[str]] | None = None
-        self._files.get()
+        self._prefix = zip_prefix(self._files.get().NameToInfo) or ""
 
     def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes | None:
         archive = self._files.get()
-        info = archive.NameToInfo.get(key)
+        info = archive.NameToInfo.get(self._prefix + key)
         if info is None:
             return None
         start, stop, _ = slice(start, stop).indices(info.file_size)
@@ -92,14 +95,14 @@ class ZipStore:
         return data
 
     def nbytes(self, key: str) -> int | None:
-        info = self._files.get().NameToInfo.get(key)
+        info = self._files.get().NameToInfo.get(self._prefix + key)
         return None if info is None else info.file_size
 
     def names(self, key: str) -> list[str]:
         children = self._children
         if children is None:
             children = self._children = _children(self._files.get().NameToInfo)
-        return sorted(children.get(key, ()))
+        return sorted(children.get((self._prefix + key).rstrip("/"), ()))
 
     def close(self) -> None:
         archive = self._files.drop()
@@ -113,12 +116,22 @@ class ZipStore:
             raise FormatError(f"{self._path} is no zip file that can be read: {error}") from error
 
 
+def zip_prefix(names: Collection[str]) -> str | None:
+    """What stands before all keys in a zip file: nothing, or the name of its only folder; None: it is no Zarr store."""
+    if any(name in names for name in DOCUMENTS):
+        return ""
+    folders = {name.partition("/")[0] for name in names} - {"__MACOSX", ".DS_Store"}
+    folder = folders.pop() if len(folders) == 1 else ""
+    return f"{folder}/" if folder and any(f"{folder}/{name}" in names for name in DOCUMENTS) else None
+
+
 class UrlStore:
     """A folder behind a URL, through fsspec."""
 
     def __init__(self, url: str, storage_options: Mapping[str, Any] | None = None) -> None:
         self._url, options = url, dict(storage_options or {})
         self._links = _PerProcess(lambda: connect(url, options))
+        self._lock = ProcessLock()
         self._links.get()
 
     def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes | None:
@@ -127,12 +140,22 @@ class UrlStore:
         link = self._links.get()
         whole = start == 0 and stop is None
         try:
-            data = link.fs.cat_file(self._path(link.path, key), **({} if whole else {"start": start, "end": stop}))
+            with self._turn(link):
+                data = _cat(link.fs, self._path(link.path, key), start, stop)
         except ABSENT:
             return None
         except Exception as error:
             raise translated(f"{self._url}: {key}", error) from error
         return bytes(data) if whole else _part(bytes(data), start, stop)
+
+    @contextmanager
+    def _turn(self, link: Transport) -> Iterator[None]:
+        """One call at a time, where the calls may share an open file, as in a tar file."""
+        if not isinstance(link, BlockingTransport):
+            yield
+            return
+        with self._lock:
+            yield
 
     def nbytes(self, key: str) -> int | None:
         del key
@@ -143,14 +166,15 @@ class UrlStore:
         if "http" in link.fs.protocol:
             return None
         try:
-            found = link.fs.ls(self._path(link.path, key), detail=False)
+            with self._turn(link):
+                found = link.fs.ls(self._path(link.path, key), detail=False)
         except ABSENT:
             return []
         except NotImplementedError:
             return None
         except Exception as error:
             raise translated(f"{self._url}: {key}", error) from error
-        return sorted({str(name).rstrip("/").rpartition("/")[2] for name in found})
+        return sorted({str(name).rstrip("/").rpartition("/")[2] for name in found} - {""})
 
     def close(self) -> None:
         self._links.drop()
@@ -160,6 +184,16 @@ class UrlStore:
         folder, mark, query = root.partition("?") if "://" in root else (root, "", "")
         folder = folder.rstrip("/")
         return f"{folder}/{key}{mark}{query}" if folder and key else f"{folder or key}{mark}{query}"
+
+
+def _cat(fs: Any, path: str, start: int, stop: int | None) -> bytes:
+    """A file or a part of it, of a file system of fsspec."""
+    if start == 0 and stop is None:
+        return bytes(fs.cat_file(path))
+    try:
+        return bytes(fs.cat_file(path, start=start, end=stop))
+    except AttributeError:  # caches of whole files know no parts that are counted from the end
+        return bytes(fs.cat_file(path))
 
 
 def _part(data: bytes, start: int, stop: int | None) -> bytes:

@@ -36,9 +36,9 @@ def create(
     """
     folder, lock = create_folder(target)
     try:
-        _write_state(folder, state)
         for key, data in documents.items():
             write_file(folder / key, data, durable=durable)
+        _write_state(folder, state)  # last: what has it is complete, so that others may go on with it
         session = ZarrSession(target, folder, state, workers, lock, coordinator=True, durable=durable, resumed=False)
     except BaseException:
         lock.close()

@@ -54,8 +54,9 @@ def create_folder(target: Path) -> tuple[Path, Lock]:
     """The empty folder ``<name>.part``, and the lock of its writer; what nobody writes any more is replaced."""
     part = part_path(target)
     if os.path.lexists(part):
-        if not is_unfinished(part):
+        if not is_unfinished(part) and not _is_hardly_begun(part):
             raise UsageError(f"{part} is in the way, and no unfinished Zarr store: remove it, or choose another name")
+        (part / NOTES).mkdir(exist_ok=True)
         lock = claim(part)
         try:
             shutil.rmtree(part)
@@ -64,6 +65,13 @@ def create_folder(target: Path) -> tuple[Path, Lock]:
     os.mkdir(part)
     os.mkdir(part / NOTES)
     return part, claim(part)
+
+
+def _is_hardly_begun(part: Path) -> bool:
+    """Whether a folder is what a writer leaves that was killed before it had written what the store is to be."""
+    if part.is_symlink() or not part.is_dir():
+        return False
+    return (part / NOTES).is_dir() or not any(part.iterdir())
 
 
 def claim(folder: Path) -> Lock:
@@ -149,8 +157,10 @@ def write_file(path: Path, data: bytes, *, durable: bool) -> None:
             if durable:
                 os.fsync(file.fileno())
         os.replace(fresh, path)
-    except BaseException:
+    except BaseException as error:
         fresh.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 

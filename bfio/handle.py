@@ -114,7 +114,7 @@ class Handle:
         return lent
 
     def __getstate__(self) -> dict[str, Any]:
-        if not isinstance(self.source, (str, os.PathLike)):
+        if not isinstance(self.source, (str, os.PathLike)) and not is_zarr_object(self.source):
             raise UsageError("a reader of a file object can not be pickled or copied; open the file by its path")
         return {
             "source": self.source,

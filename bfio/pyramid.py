@@ -11,7 +11,7 @@ from bfio._parallel import Workers
 from bfio.enums import Downsample
 from bfio.errors import UsageError
 
-__all__ = ["METHODS", "halve", "level_sizes", "n_levels"]
+__all__ = ["METHODS", "check_method", "halve", "level_sizes", "n_levels"]
 
 logger = logging.getLogger(__name__)
 
@@ -117,9 +117,20 @@ def _checked_method(block: np.ndarray, how: str) -> str:
         raise UsageError(f"downsampling is one of {', '.join(METHODS)}, not {how!r}")
     if not 2 <= block.ndim <= 5:
         raise UsageError(f"a block has two to five axes, not {block.ndim}")
-    kind = block.dtype.kind
-    if kind not in "buifc" or block.dtype.itemsize > (16 if kind == "c" else 8):
-        raise UsageError(f"there is no downsampling of {block.dtype}")
+    return check_method(block.dtype, how)
+
+
+def check_method(dtype: np.dtype, how: str) -> str:
+    """The method by which pixels of a dtype become fewer, where `how` is asked for.
+
+    Raises
+    ------
+    UsageError
+        There is none.
+    """
+    kind = dtype.kind
+    if kind not in "buifc" or dtype.itemsize > (16 if kind == "c" else 8):
+        raise UsageError(f"there is no downsampling of {dtype}")
     if kind == "c" and how in ("mode", "max"):
         raise UsageError(f"complex numbers have no {how}; pass downsample='mean' or 'nearest'")
     return "mode" if kind == "b" and how == "mean" else how

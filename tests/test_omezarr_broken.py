@@ -299,3 +299,22 @@ def test_documents_cut_at_every_byte(tmp_path, version):
                     series_of(tmp_path)
             path.write_bytes(whole)
     assert len(series_of(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("field", ["chunk_grid", "chunk_key_encoding", "data_type", "order"])
+def test_messages_stay_short(tmp_path, field):
+    put_array(tmp_path, "", (40, 60))
+    document = json.loads((tmp_path / "zarr.json").read_text())
+    document[field] = "x" * 10_000
+    put(tmp_path, "zarr.json", document)
+    with pytest.raises((FormatError, UnsupportedError)) as caught:
+        series_of(tmp_path)
+    assert len(str(caught.value)) < 300 + len(str(tmp_path))
+
+
+def test_a_first_level_without_pixels_is_not_passed_over(tmp_path):
+    put_group(tmp_path, ome={"version": "0.5", "multiscales": [multiscale("yx")]})
+    put_array(tmp_path, "0", (0, 60))
+    put_array(tmp_path, "1", (20, 30))
+    with pytest.raises(FormatError, match="no pixels"):
+        series_of(tmp_path)

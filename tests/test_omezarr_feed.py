@@ -110,8 +110,8 @@ def test_errors_in_the_work_end_all():
     done = []
     for n_workers in (1, 3):
         with pytest.raises(KeyError):
-            run([Errand("0", done), Bad("1", done), *(Errand(str(n), done) for n in range(2, 500))], Store(), n_workers)
-    assert len(done) < 500
+            run([Errand("0", done), Bad("1", done), *(Errand(str(n), done) for n in range(2, 20_000))], Store(), n_workers)
+    assert len(done) < 20_000
 
 
 def test_chunks_that_stand_together_are_fetched_together():

@@ -1,5 +1,7 @@
 """Where Zarr stores may be: folders under any name, zip files, URLs, stores in memory; and what is none."""
 
+import pickle
+import uuid
 import zipfile
 
 import numpy as np
@@ -50,10 +52,50 @@ def test_a_store_in_memory():
         assert np.array_equal(reader[5:30:3, 7:9], IMAGE[5:30:3, 7:9])
 
 
+@pytest.mark.parametrize(
+    "make",
+    [lambda p: zarr.open_group(p, mode="r"), lambda p: zarr.open_group(p, mode="r")["0"], zarr.storage.LocalStore],
+)
+def test_objects_of_zarr_in_a_folder(store, make):
+    """The kernels read the folder, and a copy finds it again."""
+    reader = bfio.BioReader(make(str(store)))
+    assert reader._backend._images._nodes.root is not None
+    with reader, pickle.loads(pickle.dumps(reader)) as copied:
+        assert np.array_equal(reader[:], IMAGE) and np.array_equal(copied[:], IMAGE)
+
+
+def test_a_mapping(store):
+    files = {file.relative_to(store).as_posix(): file.read_bytes() for file in store.rglob("*") if file.is_file()}
+    with bfio.BioReader(files) as reader:
+        assert reader._backend_name == "zarr" and np.array_equal(reader[:], IMAGE)
+
+
 def test_over_http(store, http_server):
-    url = f"{http_server(store.parent).url}/a.ome.zarr"
-    with bfio.BioReader(url) as reader:
-        assert np.array_equal(reader[10:20, :], IMAGE[10:20])
+    server = http_server(store.parent)
+    for url in ("/a.ome.zarr", "/a.ome.zarr/0", "/a.ome.zarr/0/"):
+        with bfio.BioReader(server.url + url) as reader:
+            assert np.array_equal(reader[10:20, :], IMAGE[10:20])
+
+
+def test_a_url_that_does_not_say_what_it_is(store, http_server):
+    """A file system that knows folders is asked, of others the backend must be told."""
+    fsspec = pytest.importorskip("fsspec")
+    name = uuid.uuid4().hex
+    memory = fsspec.filesystem("memory")
+    memory.put(str(store), f"/{name}", recursive=True)
+    for source in (f"memory://{name}", f"memory://{name}/0"):
+        with bfio.BioReader(source) as reader:
+            assert np.array_equal(reader[:], IMAGE)
+    memory.rm(f"/{name}/zarr.json")
+    with pytest.raises(bfio.FormatError, match="is a folder"):
+        bfio.BioReader(f"memory://{name}")
+    memory.rm(f"/{name}", recursive=True)
+    store.rename(store.with_name("b"))
+    url = f"{http_server(store.parent).url}/b"
+    with pytest.raises(FileNotFoundError):
+        bfio.BioReader(url)
+    with bfio.BioReader(url, backend="zarr") as reader:
+        assert np.array_equal(reader[:], IMAGE)
 
 
 def test_other_backends_refuse_a_store(store):

@@ -220,6 +220,13 @@ def test_a_group_of_arrays_without_metadata(tmp_path):
     assert {one.kind for one in series} == {"array"}
 
 
+def test_names_with_digits_of_any_script(tmp_path):
+    put_group(tmp_path)
+    for name in ("10", "9", "٣", "²", "a", "a10", "a9", "1" * 60):
+        put_array(tmp_path, name, (20, 20))
+    assert names(tmp_path) == ["9", "10", "1" * 60, "a", "a9", "a10", "²", "٣"]
+
+
 def test_images_in_groups_of_which_nothing_is_told(tmp_path):
     put_group(tmp_path)
     put_image(tmp_path, "first", "yx")

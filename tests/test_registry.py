@@ -1,9 +1,11 @@
 """Which backend serves a file, and what is said where none does or Bio-Formats is not installed. No Java runs here."""
 
 import importlib.util
+import io
 import subprocess
 import sys
 import types
+import zipfile
 
 import numpy as np
 import pytest
@@ -15,6 +17,14 @@ from bfio.backends import opening
 from bfio.backends.detect import FAKE, TEXT, UNKNOWN, detect, local_path
 from bfio.errors import BackendMissingError, BfioError, FormatError, TileDecodeError, UnsupportedError, UsageError
 
+
+def _zipped(name):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, b"")
+    return file.getvalue()
+
+
 TIFF = b"II*\0" + b"\0" * 20
 LFS = b"version https://git-lfs.github.com/spec/v1\n"
 
@@ -25,7 +35,7 @@ FORMATS = {
     "a.nd2": (b"\xda\xce\xbe\x0a\0", "ND2"),
     "a.lif": (b"\x70\0\0\0\0", "LIF"),
     "a.h5": (b"\x89HDF\r\n\x1a\n\0", "HDF5"),
-    "a.zip": (b"PK\x03\x04\0", "zip"),
+    "a.zip": (_zipped("a.txt"), "zip"),
     "a.dcm": (b"\0" * 128 + b"DICM", "DICOM"),
     "a.mrc": (b"\1\0\0\0" * 52 + b"MAP ", "MRC"),
     "a.bmp": (b"BM\x36\0\0\0", "BMP"),

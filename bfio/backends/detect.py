@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 from collections.abc import Mapping
 from typing import Any, BinaryIO, TypeAlias
 
 from bfio import byteio
 from bfio.errors import FormatError
+from bfio.omezarr.nodes import DOCUMENTS
 
 __all__ = [
     "FAKE",
@@ -87,7 +89,7 @@ _TEXTS: tuple[tuple[bytes, str], ...] = (
 """Words, in lower case, by which headers of images and of plates that are text are known."""
 
 _PORTABLE_MAPS = tuple(b"P%d" % number for number in range(1, 8))
-_ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+_ARCHIVE = re.compile(r"(zip|tar|libarchive)(://)?::")
 
 
 def detect(source: Source, storage_options: Mapping[str, Any] | None = None) -> str:
@@ -119,7 +121,12 @@ def look(source: Source, storage_options: Mapping[str, Any] | None = None) -> tu
             return None, FAKE
     elif is_zarr_url(name):
         return None, ZARR
-    opened = byteio.open_source(source, storage_options)
+    try:
+        opened = byteio.open_source(source, storage_options)
+    except FormatError:
+        if path is None and is_url_of_zarr_folder(name, storage_options):
+            return None, ZARR
+        raise
     try:
         if path is not None and is_zarr_zip(path):
             opened.close()
@@ -172,31 +179,58 @@ def is_fake(name: str) -> bool:
 
 
 def _format_of_folder(path: str, name: str) -> str:
-    if path.endswith(".zarr") or any(os.path.lexists(os.path.join(path, part)) for part in _ZARR_FILES):
+    if path.endswith(".zarr") or any(os.path.lexists(os.path.join(path, part)) for part in DOCUMENTS):
         return ZARR
     raise FormatError(f"{name} is a directory, not an image file or a Zarr store")
 
 
 def is_zarr_object(source: object) -> bool:
-    """Whether this is a store of zarr-python, seen without importing it."""
-    return type(source).__module__.partition(".")[0] == "zarr"
+    """Whether this is a store of zarr-python, seen without importing it, or a mapping from keys to bytes."""
+    return type(source).__module__.partition(".")[0] == "zarr" or isinstance(source, Mapping)
 
 
 def is_zarr_url(name: str) -> bool:
-    """Whether the URL of a folder says that this is a Zarr store."""
-    return byteio.is_url(name) and name.partition("?")[0].rstrip("/").endswith(".zarr")
+    """Whether the URL of a folder says that this is a Zarr store, a node in one, or the root of an archive."""
+    if not byteio.is_url(name):
+        return False
+    if _ARCHIVE.match(name):
+        return True
+    link = next((link for link in name.split("::") if "://" in link and not link.endswith("://")), "")
+    *folders, last = link.partition("?")[0].rstrip("/").split("/")
+    return last.endswith(".zarr") or ("." not in last and any(folder.endswith(".zarr") for folder in folders[3:]))
+
+
+def is_url_of_zarr_folder(url: str, storage_options: Mapping[str, Any] | None) -> bool:
+    """Whether there is a folder at a URL with the documents of a Zarr store."""
+    from bfio.omezarr.stores import UrlStore
+
+    if not byteio.is_url(url):
+        return False
+    store = UrlStore(url, storage_options)
+    try:
+        return any(store.fetch(name) is not None for name in DOCUMENTS)
+    except OSError:
+        return False
+    finally:
+        store.close()
 
 
 def is_zarr_zip(path: str) -> bool:
-    """Whether a file is a zip file with a Zarr store at its root."""
+    """Whether a file is a zip file with a Zarr store in it, at its root or in its only folder."""
+    from bfio.omezarr.zipstore import zip_prefix
+
     with open(path, "rb") as file:
         if file.read(4) != b"PK\x03\x04":
             return False
     try:
         with zipfile.ZipFile(path) as archive:
-            return any(name in archive.NameToInfo for name in _ZARR_FILES)
-    except (zipfile.BadZipFile, OSError, ValueError):
-        return False
+            return zip_prefix(archive.NameToInfo) is not None
+    except (
+        zipfile.BadZipFile,
+        ValueError,
+        NotImplementedError,
+    ) as error:  # Bio-Formats would look for its end for ever
+        raise FormatError(f"{path} is no zip file that can be read: {error}") from error
 
 
 def local_path(source: Source) -> str | None:

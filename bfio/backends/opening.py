@@ -9,7 +9,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bfio import byteio
-from bfio.backends.detect import NOBODY_READS, TEXT, UNKNOWN, ZARR, Source, local_path, look, source_name
+from bfio.backends.detect import (
+    NOBODY_READS,
+    TEXT,
+    UNKNOWN,
+    ZARR,
+    Source,
+    is_zarr_object,
+    local_path,
+    look,
+    source_name,
+)
 from bfio.errors import BackendMissingError, FormatError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -46,7 +56,7 @@ def open_reader(
     BackendMissingError
         It needs Bio-Formats, which is not installed.
     """
-    opened, found = look(source, storage_options)
+    opened, found = _looked(source, storage_options, backend)
     if opened is not None:
         try:
             if found == "TIFF" and backend not in ("bioformats", "zarr"):
@@ -64,12 +74,28 @@ def open_reader(
     return _open_foreign(source, found, backend == "bioformats", options)
 
 
+def _looked(
+    source: Source, storage_options: Mapping[str, Any] | None, backend: str | None
+) -> tuple[byteio.Source | None, str]:
+    """What :func:`look` finds. A server that lists no folders has nothing at the URL of a Zarr store."""
+    try:
+        return look(source, storage_options)
+    except FileNotFoundError:
+        if backend == "zarr" and byteio.is_url(source_name(source)) and local_path(source) is None:
+            return None, ZARR
+        raise
+
+
 def _open_zarr(source: Source, storage_options: Mapping[str, Any] | None, options: dict[str, Any]) -> ReaderBackend:
     """A Zarr store: a folder, a zip file, a URL or a store of zarr-python."""
     from bfio.backends.omezarr import OmeZarrReader
     from bfio.omezarr.nodes import Folder, Nodes
 
     path = local_path(source)
+    if path is None and is_zarr_object(source):
+        from bfio.omezarr.foreign import folder_of
+
+        path = folder_of(source)
     if path is not None and os.path.isdir(path):
         nodes: Nodes = Folder(path)
     else:

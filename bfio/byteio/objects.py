@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
+from bfio._locks import ProcessLock
 from bfio.byteio.transport import WHOLE_NBYTES, file_system, translated
 from bfio.errors import LimitError, UnsupportedError, UsageError
 
@@ -129,12 +130,16 @@ def cut_piece(data: bytes, start: int, stop: int | None, most: int | None, where
 
 
 class BlockingObjects:
-    """Those of a file system without asynchronous calls (memory, zip, sftp ...): a thread waits for each."""
+    """Those of a file system without asynchronous calls (memory, tar, sftp ...): a thread waits for each.
+
+    One call at a time, since the calls may share an open file, as those of a tar file do.
+    """
 
     ahead = 0
 
     def __init__(self, url: str, fs: Any, root: str) -> None:
         self.url, self.fs, self.root = url, fs, root
+        self._turn = ProcessLock()
 
     def start(self, key: str, start: int = 0, stop: int | None = None, most: int | None = None) -> Answer:
         future: Future[Piece | None] = Future()
@@ -146,16 +151,17 @@ class BlockingObjects:
 
     def fetch(self, key: str, start: int = 0, stop: int | None = None, most: int | None = None) -> Piece | None:
         where = f"{self.url}: {key}"
-        bounds = {} if start == 0 and stop is None else {"start": start, "end": stop}
-        data = guarded(where, self.fs.cat_file, path_below(self.root, key), **bounds)
+        with self._turn:
+            data = guarded(where, _cat, self.fs, path_below(self.root, key), start, stop)
         return None if data is None else cut_piece(bytes(data), start, stop, most, where)
 
     def names(self, key: str) -> list[str] | None:
         try:
-            found = guarded(f"{self.url}: {key}", self.fs.ls, path_below(self.root, key), detail=False)
+            with self._turn:
+                found = guarded(f"{self.url}: {key}", self.fs.ls, path_below(self.root, key), detail=False)
         except NotImplementedError:
             return None
-        return sorted({str(name).rstrip("/").rpartition("/")[2] for name in found or ()})
+        return sorted({str(name).rstrip("/").rpartition("/")[2] for name in found or ()} - {""})
 
     def close(self) -> None:
         """File systems belong to fsspec."""
@@ -196,6 +202,16 @@ class AsyncObjects(BlockingObjects):
         except Exception as error:
             raise translated(where, error) from error
         return cut_piece(bytes(data), start, stop, most, where)
+
+
+def _cat(fs: Any, path: str, start: int, stop: int | None) -> bytes:
+    """An object or a part of it, of a file system that blocks."""
+    if start == 0 and stop is None:
+        return bytes(fs.cat_file(path))
+    try:
+        return bytes(fs.cat_file(path, start=start, end=stop))
+    except AttributeError:  # caches of whole files know no parts that are counted from the end
+        return bytes(fs.cat_file(path))
 
 
 def guarded(where: str, call: Callable[..., T], *arguments: Any, **options: Any) -> T | None:

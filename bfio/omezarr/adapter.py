@@ -6,22 +6,29 @@ It is imported by :mod:`bfio.omezarr.foreign`, which says what to install where 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from typing import TYPE_CHECKING, Any, cast
+import os
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.core.sync import _get_loop, sync
+from zarr.storage import LocalStore
 
 from bfio.byteio.objects import ABSENT, N_AHEAD, Answer, Piece, waited
 from bfio.byteio.transport import translated
 from bfio.errors import FormatError, LimitError
-from bfio.omezarr.nodes import Nodes
+from bfio.omezarr.nodes import Nodes, known_nbytes
 
 if TYPE_CHECKING:
     from bfio.omezarr.feed import Fetches
 
-__all__ = ["NodesStore", "PythonStore", "is_python_store"]
+__all__ = ["NodesStore", "PythonStore", "folder_of", "is_python_store"]
+
+T = TypeVar("T")
+
+_N_THREADS = 8
 
 
 class NodesStore(Store):
@@ -43,6 +50,18 @@ class NodesStore(Store):
     def __init__(self, nodes: Nodes, most_nbytes: int) -> None:
         super().__init__(read_only=True)
         self._nodes, self._most_nbytes = nodes, most_nbytes
+        self._threads: dict[int, ThreadPoolExecutor] = {}  # by process
+
+    async def _aside(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call something that blocks.
+
+        Not in the threads of the event loop: behind `function` there may be another store of zarr-python, which needs
+        these and would wait for ever if all of them waited for it.
+        """
+        threads = self._threads.get(os.getpid())
+        if threads is None:
+            threads = self._threads.setdefault(os.getpid(), ThreadPoolExecutor(_N_THREADS, "bfio-zarr"))
+        return await asyncio.get_running_loop().run_in_executor(threads, function, *arguments)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, NodesStore) and other._nodes is self._nodes
@@ -57,7 +76,7 @@ class NodesStore(Store):
             piece = await asyncio.wrap_future(store.start(key, start, stop, self._most_nbytes))
             data = None if piece is None else piece.cut(start, stop)
         else:
-            data = await asyncio.to_thread(self._bytes, key, byte_range)
+            data = await self._aside(self._bytes, key, byte_range)
         return None if data is None else prototype.buffer.from_bytes(data)
 
     async def get_partial_values(
@@ -66,18 +85,17 @@ class NodesStore(Store):
         return list(await asyncio.gather(*(self.get(key, prototype, byte_range) for key, byte_range in key_ranges)))
 
     async def exists(self, key: str) -> bool:
-        return await asyncio.to_thread(self._nodes.get, key) is not None
+        return await self._aside(self._nodes.get, key) is not None
 
     def _bytes(self, key: str, byte_range: ByteRequest | None) -> bytes | None:
         start, stop = _bounds(byte_range)
+        size = known_nbytes(self._nodes, key)
+        if size is not None and size > self._most_nbytes:
+            raise FormatError(f"{self._nodes.name}: {key!r} has {size} bytes, more than what it should hold")
         get_range = getattr(self._nodes, "get_range", None)
         if get_range is not None and byte_range is not None:
             found: bytes | None = get_range(key, start, stop)
             return found
-        nbytes = getattr(self._nodes, "nbytes", None)
-        size = nbytes(key) if nbytes is not None else None
-        if size is not None and size > self._most_nbytes:
-            raise FormatError(f"{self._nodes.name}: {key!r} has {size} bytes, more than what it should hold")
         data = self._nodes.get(key)
         return None if data is None else data[start:stop]
 
@@ -183,3 +201,12 @@ def is_python_store(source: object) -> bool:
     """Whether `source` is a store of zarr-python, or a group or array in one."""
     place = getattr(source, "store_path", source)
     return isinstance(getattr(place, "store", place), Store)
+
+
+def folder_of(source: Any) -> str | None:
+    """The folder of what is in a local one, which needs no zarr-python to be read."""
+    place = getattr(source, "store_path", source)
+    store = getattr(place, "store", place)
+    if type(store) is not LocalStore:
+        return None
+    return os.path.join(store.root, getattr(place, "path", "")) if place is not store else str(store.root)

@@ -8,7 +8,7 @@ from typing import Any
 from bfio.errors import FormatError, UnsupportedError
 from bfio.omezarr.arraymeta import ArrayMeta
 from bfio.omezarr.chains import make_chain, route_of, stored_order
-from bfio.omezarr.fields import check_rank, fill_value, number_dtype, sizes
+from bfio.omezarr.fields import check_rank, fill_value, number_dtype, short, sizes
 
 __all__ = ["parse"]
 
@@ -30,10 +30,10 @@ def parse(document: Mapping[str, Any], path: str) -> ArrayMeta:
     chain = make_chain(names, config)
     order = document.get("order", "C")
     if order not in ("C", "F"):
-        raise FormatError(f"{where}: the order is {order!r}; C and F are known")
+        raise FormatError(f"{where}: the order is {short(order)}; C and F are known")
     separator = document.get("dimension_separator") or "."
     if separator not in (".", "/"):
-        raise FormatError(f"{where}: the dimension separator is {separator!r}; '.' and '/' are known")
+        raise FormatError(f"{where}: the dimension separator is {short(separator)}; '.' and '/' are known")
     return ArrayMeta(
         path=path,
         zarr_format=2,

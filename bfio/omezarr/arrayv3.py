@@ -11,7 +11,7 @@ import numpy as np
 from bfio.errors import FormatError, UnsupportedError
 from bfio.omezarr.arraymeta import ArrayMeta, Chain, Route
 from bfio.omezarr.chains import make_chain, route_of, stored_order
-from bfio.omezarr.fields import check_rank, configured, fill_value, number_dtype, sizes
+from bfio.omezarr.fields import check_rank, configured, fill_value, number_dtype, short, sizes
 
 __all__ = ["parse"]
 
@@ -46,7 +46,7 @@ def parse(document: Mapping[str, Any], path: str) -> ArrayMeta:
     """See :func:`bfio.omezarr.arraymeta.parse_array`."""
     where = f"array {path!r}"
     if document.get("node_type") != "array":
-        raise FormatError(f"{where}: its node_type is {document.get('node_type')!r}, not 'array'")
+        raise FormatError(f"{where}: its node_type is {short(document.get('node_type'))}, not 'array'")
     _check_extensions(document, where)
     shape = sizes(document.get("shape"), "shape", where, 0)
     outer = _chunk_grid(document, where)
@@ -80,7 +80,7 @@ def _check_extensions(document: Mapping[str, Any], where: str) -> None:
     """Refuse what must be understood and is not (Zarr v3, "Extension points")."""
     for key, value in document.items():
         if key not in _KNOWN and not (isinstance(value, Mapping) and value.get("must_understand") is False):
-            raise UnsupportedError(f"{where}: its metadata hold {key!r}, which is not known")
+            raise UnsupportedError(f"{where}: its metadata hold {short(key)}, which is not known")
     if document.get("storage_transformers"):
         raise UnsupportedError(f"{where}: storage transformers are not known")
 
@@ -88,7 +88,7 @@ def _check_extensions(document: Mapping[str, Any], where: str) -> None:
 def _chunk_grid(document: Mapping[str, Any], where: str) -> tuple[int, ...]:
     name, config = configured(document.get("chunk_grid"), f"{where}: chunk_grid")
     if name != "regular":
-        raise UnsupportedError(f"{where}: the chunk grid is {name!r}; only regular ones are known")
+        raise UnsupportedError(f"{where}: the chunk grid is {short(name)}; only regular ones are known")
     return sizes(config.get("chunk_shape"), "chunk_shape", where, 1)
 
 
@@ -99,7 +99,7 @@ def _dtype(document: Mapping[str, Any], where: str) -> np.dtype:
     if not isinstance(name, str):
         raise FormatError(f"{where}: it has no data_type")
     if name not in _DATA_TYPES:
-        raise UnsupportedError(f"{where}: items of data type {name!r} are no pixels")
+        raise UnsupportedError(f"{where}: items of data type {short(name)} are no pixels")
     return number_dtype(name, where)
 
 
@@ -107,10 +107,10 @@ def _key_encoding(document: Mapping[str, Any], where: str) -> tuple[str, str]:
     """Prefix and separator of the keys of chunks."""
     name, config = configured(document.get("chunk_key_encoding", "default"), f"{where}: chunk_key_encoding")
     if name not in ("default", "v2"):
-        raise UnsupportedError(f"{where}: the chunk key encoding {name!r} is not known")
+        raise UnsupportedError(f"{where}: the chunk key encoding {short(name)} is not known")
     separator = config.get("separator", "/" if name == "default" else ".")
     if separator not in ("/", "."):
-        raise FormatError(f"{where}: the separator is {separator!r}; '/' and '.' are known")
+        raise FormatError(f"{where}: the separator is {short(separator)}; '/' and '.' are known")
     return ("c" + separator if name == "default" else ""), separator
 
 
@@ -158,7 +158,7 @@ def _big_endian(config: Mapping[str, Any], dtype: np.dtype, where: str) -> bool:
     if dtype.itemsize == 1:
         return False
     if endian not in ("little", "big"):
-        raise FormatError(f"{where}: the codec bytes has the endian {endian!r}; 'little' and 'big' are known")
+        raise FormatError(f"{where}: the codec bytes has the endian {short(endian)}; 'little' and 'big' are known")
     return bool(endian == "big")
 
 
@@ -173,7 +173,7 @@ def _sharding(
     coding = _coding(config.get("codecs"), inner, dtype, where)
     location = config.get("index_location", "end")
     if location not in ("start", "end"):
-        raise FormatError(f"{where}: the index location is {location!r}; 'start' and 'end' are known")
+        raise FormatError(f"{where}: the index location is {short(location)}; 'start' and 'end' are known")
     crc = _index_crc(config.get("index_codecs"), where)
     route = coding.route if plain and coding.inner is None and crc is not None else Route.FOREIGN
     return _Coding(coding.chain, route, coding.big_endian, coding.order, inner, location == "end", bool(crc))

@@ -151,11 +151,11 @@ class ChunkReader:
         raw = file.pread(file.size - size if self._meta.index_at_end else 0, size)
         return parse_index(raw, n_chunks, self._meta.index_crc)
 
-    def _check_nbytes(self, run: Run, nbytes: int, offset: int, path: str) -> None:
+    def _check_nbytes(self, run: Run, nbytes: int, offset: int, path: str, *, exact: bool = True) -> None:
         """Refuse what can not be a chunk, before anything is read."""
         if not nbytes:
             raise self._error(run, path, "it is empty", offset)
-        if not self.coded and nbytes != self._nbytes:
+        if exact and not self.coded and nbytes != self._nbytes:
             raise self._error(run, path, f"it has {nbytes} bytes, not {self._nbytes}", offset)
         if nbytes > 2 * self._nbytes + SLACK:  # the kernels would read no more
             raise self._error(run, path, f"it has {nbytes} bytes, too many for {self._nbytes} decoded", offset)

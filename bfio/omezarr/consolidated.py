@@ -10,11 +10,9 @@ from typing import Any, TypeGuard
 from bfio.errors import BfioError
 from bfio.limits import Limits
 from bfio.omezarr.document import GROUP_NAMES, Documents
-from bfio.omezarr.nodes import Nodes, child
+from bfio.omezarr.nodes import DOCUMENTS, Nodes, child, known_nbytes
 
 __all__ = ["Consolidated", "consolidated"]
-
-_NAMES = frozenset(("zarr.json", ".zgroup", ".zarray", ".zattrs"))
 
 
 class Consolidated:
@@ -36,9 +34,13 @@ class Consolidated:
 
     def get(self, key: str) -> bytes | None:
         """A document that is known, or anything else of the store."""
-        if key.rpartition("/")[2] not in _NAMES:
+        if key.rpartition("/")[2] not in DOCUMENTS:
             return self._nodes.get(key)
         return json.dumps(self._documents[key]).encode() if key in self._documents else None
+
+    def nbytes(self, key: str) -> int | None:
+        """How many bytes are stored under a key, where the store can tell."""
+        return None if key in self._documents else known_nbytes(self._nodes, key)
 
     def names(self, key: str) -> list[str]:
         """Names of groups and arrays below a key."""

@@ -10,7 +10,7 @@ from typing import Any
 from bfio.errors import FormatError, LimitError, UnsupportedError
 from bfio.limits import Limits
 from bfio.omezarr.arraymeta import ArrayMeta, parse_array
-from bfio.omezarr.nodes import Folder, Nodes, child
+from bfio.omezarr.nodes import Folder, Nodes, child, known_nbytes
 
 __all__ = ["ARRAY_NAMES", "GROUP_NAMES", "Documents", "Group", "bounded", "kind_of"]
 
@@ -178,18 +178,23 @@ def bounded(nodes: Nodes, key: str, most: int) -> bytes | None:
     FormatError
         It can not be read, or is a folder.
     LimitError
-        It is larger than `most` bytes; found out before it is read where the store is a folder.
+        It is larger than `most` bytes; found out before it is read where the store is a folder or a zip file.
     """
     try:
-        raw = nodes.read(key, most) if isinstance(nodes, Folder) else _fetched(nodes, key, most)
+        size = known_nbytes(nodes, key) or 0
+        if isinstance(nodes, Folder):
+            raw = nodes.read(key, most)
+        else:
+            raw = _fetched(nodes, key, most) if size <= most else b""
     except IsADirectoryError:
         raise FormatError(f"{nodes.name}/{key} is a folder, not a document") from None
     except OSError as error:
         if nodes.root is None:
             raise
         raise FormatError(f"{nodes.name}/{key} can not be read: {error.strerror or error}") from error
-    if raw is not None and len(raw) > most:
-        raise LimitError(f"{nodes.name}/{key}: has {len(raw):,} bytes; the limits allow {most:,}")
+    size = max(size, len(raw or b""))
+    if size > most:
+        raise LimitError(f"{nodes.name}/{key}: has {size:,} bytes; the limits allow {most:,}")
     return raw
 
 

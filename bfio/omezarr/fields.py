@@ -10,7 +10,7 @@ import numpy as np
 
 from bfio.errors import FormatError, UnsupportedError
 
-__all__ = ["check_rank", "configured", "fill_value", "number_dtype", "sizes"]
+__all__ = ["check_rank", "configured", "fill_value", "number_dtype", "short", "sizes"]
 
 MAX_RANK = 32
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -19,10 +19,10 @@ _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 def sizes(value: Any, what: str, where: str, least: int) -> tuple[int, ...]:
     """Lengths along the axes."""
     if not isinstance(value, list) or len(value) > MAX_RANK:
-        raise FormatError(f"{where}: {what} is not a list of numbers, but {_short(value)}")
+        raise FormatError(f"{where}: {what} is not a list of numbers, but {short(value)}")
     for size in value:
         if type(size) is not int or not least <= size < 1 << 62:
-            raise FormatError(f"{where}: {what} has the entry {_short(size)}, which is no length")
+            raise FormatError(f"{where}: {what} has the entry {short(size)}, which is no length")
     return tuple(value)
 
 
@@ -37,9 +37,9 @@ def number_dtype(name: str, where: str) -> np.dtype:
     try:
         dtype = np.dtype(name)
     except (TypeError, ValueError, SyntaxError) as error:
-        raise FormatError(f"{where}: there is no dtype {_short(name)}") from error
+        raise FormatError(f"{where}: there is no dtype {short(name)}") from error
     if dtype.kind not in "biufc" or dtype.itemsize not in (1, 2, 4, 8, 16) or dtype.name in ("float128", "longdouble"):
-        raise UnsupportedError(f"{where}: items of dtype {_short(name)} are no pixels")
+        raise UnsupportedError(f"{where}: items of dtype {short(name)} are no pixels")
     return dtype
 
 
@@ -48,10 +48,10 @@ def configured(codec: Any, where: str) -> tuple[str, Mapping[str, Any]]:
     if isinstance(codec, str):
         return codec, {}
     if not isinstance(codec, Mapping):
-        raise FormatError(f"{where}: {_short(codec)} is not an object with a name")
+        raise FormatError(f"{where}: {short(codec)} is not an object with a name")
     name, config = codec.get("name"), codec.get("configuration", {})
     if not isinstance(name, str) or not isinstance(config, Mapping):
-        raise FormatError(f"{where}: {_short(codec)} is not an object with a name and a configuration")
+        raise FormatError(f"{where}: {short(codec)} is not an object with a name and a configuration")
     return name, config
 
 
@@ -69,7 +69,7 @@ def fill_value(value: Any, dtype: np.dtype, where: str) -> np.generic:
         info = np.iinfo(dtype)
         return _of(_integer(value, info.min, info.max), dtype)
     except (TypeError, ValueError, OverflowError) as error:
-        raise FormatError(f"{where}: the fill value {_short(value)} is no {dtype}") from error
+        raise FormatError(f"{where}: the fill value {short(value)} is no {dtype}") from error
 
 
 def _of(value: Any, dtype: np.dtype) -> np.generic:
@@ -111,6 +111,7 @@ def _complex(value: Any, dtype: np.dtype) -> np.generic:
     return item
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A value for a message."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

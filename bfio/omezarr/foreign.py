@@ -36,7 +36,7 @@ from bfio.omezarr.stores import ByteStore, MappingStore, UrlStore
 from bfio.omezarr.zipstore import ZipStore
 from bfio.selection import Box
 
-__all__ = ["ForeignNodes", "ForeignReader", "is_store"]
+__all__ = ["ForeignNodes", "ForeignReader", "folder_of", "is_store"]
 
 Rescale = tuple[float, float] | None
 
@@ -56,6 +56,14 @@ def is_store(source: object) -> bool:
     if isinstance(source, str | os.PathLike) or "zarr" not in sys.modules:
         return False
     return bool(_adapter().is_python_store(source))
+
+
+def folder_of(source: object) -> str | None:
+    """The folder that a store, group or array of zarr-python is in; None where it is elsewhere."""
+    if isinstance(source, Mapping) or not is_store(source):
+        return None
+    found: str | None = _adapter().folder_of(source)
+    return found
 
 
 def _adapter() -> ModuleType:

@@ -10,8 +10,10 @@ from typing import Protocol
 
 from bfio.errors import FormatError, LimitError
 
-__all__ = ["Folder", "Nodes", "child", "relative"]
+__all__ = ["DOCUMENTS", "Folder", "Nodes", "child", "known_nbytes", "relative"]
 
+DOCUMENTS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+"""Files of which each node of a store has one or two."""
 _QUIET_OPEN = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """A named pipe in place of a document must not keep anybody waiting."""
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
@@ -130,6 +132,12 @@ def _read(fd: int, nbytes: int) -> bytes:
         parts.append(part)
         nbytes -= len(part)
     return b"".join(parts)
+
+
+def known_nbytes(nodes: Nodes, key: str) -> int | None:
+    """How many bytes are stored under a key; None where nothing is, or where only reading them would tell."""
+    nbytes = getattr(nodes, "nbytes", None)
+    return None if nbytes is None else nbytes(key)
 
 
 def child(key: str, name: str) -> str:

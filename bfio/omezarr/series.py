@@ -164,6 +164,8 @@ def _levels(documents: Documents, group: Group, multiscale: Multiscale) -> list[
     for path, placement in zip(multiscale.paths, multiscale.placements, strict=True):
         node = documents.node(child(group.key, path), group.zarr_format)
         if isinstance(node, ArrayMeta):
+            if not found and 0 in node.shape:
+                raise FormatError(f"array {node.path!r}: its shape {node.shape} has no pixels")
             found.append((node, placement))
         elif not found:
             raise FormatError(f"{group.where}: the array {path[:80]!r}, which is its image, is missing")

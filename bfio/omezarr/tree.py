@@ -251,4 +251,4 @@ def _is_other(name: str) -> bool:
 
 def _natural(name: str) -> tuple[Any, ...]:
     """Sorts 10 behind 9."""
-    return tuple(int(part) if part.isdigit() and part.isascii() else part for part in re.split(r"(\d+)", name))
+    return tuple(int(part) if number % 2 else part for number, part in enumerate(re.split(r"([0-9]{1,18})", name)))

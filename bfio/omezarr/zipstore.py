@@ -5,14 +5,16 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
+from collections.abc import Collection
 from typing import NamedTuple
 
 from bfio.byteio.local import FileSource
 from bfio.byteio.objects import Answer, Piece
 from bfio.errors import FormatError, LimitError
+from bfio.omezarr.nodes import DOCUMENTS
 from bfio.omezarr.stores import PerProcess, children_of
 
-__all__ = ["ZipStore"]
+__all__ = ["ZipStore", "zip_prefix"]
 
 _HEAD_NBYTES = 30
 _ENCRYPTED = 1
@@ -28,7 +30,10 @@ class _Open(NamedTuple):
 
 
 class ZipStore:
-    """A zip file whose root is the root of the store. Threads do not wait for each other."""
+    """A zip file whose root is the root of the store, or holds nothing but the folder that is.
+
+    Threads do not wait for each other.
+    """
 
     ahead = 0
 
@@ -36,14 +41,14 @@ class ZipStore:
         self._path = path
         self._files = PerProcess(self._open)
         self._children: dict[str, set[str]] | None = None
-        self._files.get()
+        self._prefix = zip_prefix(self._files.get().archive.NameToInfo) or ""
 
     def start(self, key: str, start: int = 0, stop: int | None = None, most: int | None = None) -> Answer:
         raise NotImplementedError
 
     def fetch(self, key: str, start: int = 0, stop: int | None = None, most: int | None = None) -> Piece | None:
         opened = self._files.get()
-        info = opened.archive.NameToInfo.get(key)
+        info = opened.archive.NameToInfo.get(self._prefix + key)
         if info is None:
             return None
         size = info.file_size
@@ -61,14 +66,14 @@ class ZipStore:
             raise FormatError(f"{self._path}: {key!r} can not be taken out of the zip file: {error}") from error
 
     def nbytes(self, key: str) -> int | None:
-        info = self._files.get().archive.NameToInfo.get(key)
+        info = self._files.get().archive.NameToInfo.get(self._prefix + key)
         return None if info is None else info.file_size
 
     def names(self, key: str) -> list[str]:
         children = self._children
         if children is None:
             children = self._children = children_of(self._files.get().archive.NameToInfo)
-        return sorted(children.get(key, ()))
+        return sorted(children.get((self._prefix + key).rstrip("/"), ()))
 
     def close(self) -> None:
         opened = self._files.drop()
@@ -108,6 +113,15 @@ class ZipStore:
         except BaseException:
             archive.close()
             raise
+
+
+def zip_prefix(names: Collection[str]) -> str | None:
+    """What stands before all keys in a zip file: nothing, or the name of its only folder; None: it is no Zarr store."""
+    if any(name in names for name in DOCUMENTS):
+        return ""
+    folders = {name.partition("/")[0] for name in names} - {"__MACOSX", ".DS_Store"}
+    folder = folders.pop() if len(folders) == 1 else ""
+    return f"{folder}/" if folder and any(f"{folder}/{name}" in names for name in DOCUMENTS) else None
 
 
 def _begin(source: FileSource, info: zipfile.ZipInfo) -> int:

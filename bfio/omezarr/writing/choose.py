@@ -10,7 +10,7 @@ from bfio.errors import UnsupportedError, UsageError
 from bfio.metadata import Channel, Level, Series
 from bfio.omezarr.writing.recipe import Recipe
 from bfio.options import AUTO_LEVELS, WriteOptions
-from bfio.pyramid import n_levels
+from bfio.pyramid import check_method, n_levels
 
 __all__ = ["choose", "flat_series"]
 
@@ -64,6 +64,8 @@ def choose(series: Series, options: WriteOptions) -> Recipe:
                           (chunk[3], chunk[4])),
         codec=codec, codec_level=(1 if level is None and codec != "none" else level), downsample=options.downsample,
     )  # fmt: skip
+    if recipe.n_levels > 1:
+        check_method(recipe.dtype, str(recipe.downsample))
     if recipe.chunk_nbytes > MOST_NBYTES:
         raise UsageError(f"chunks of {recipe.chunk_nbytes} bytes are more than others read: make chunks= smaller")
     return recipe

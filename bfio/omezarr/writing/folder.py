@@ -123,7 +123,7 @@ def remove_leftover(part: Path, mark: str) -> None:
     UsageError
         It is something else, or another writer has it.
     """
-    if not (part / NOTES / mark).is_file() and not _is_bare(part):
+    if not (part / NOTES / mark).is_file() and not _is_hardly_begun(part):
         raise UsageError(f"{part} is in the way, and no unfinished Zarr store: remove it, or choose another name")
     os.makedirs(part / NOTES, exist_ok=True)
     lock = claim(part)
@@ -137,9 +137,12 @@ def remove_leftover(part: Path, mark: str) -> None:
         lock.close()
 
 
-def _is_bare(part: Path) -> bool:
-    """Whether a folder has nothing but a folder for notes."""
-    return part.is_dir() and not part.is_symlink() and set(os.listdir(part)) <= {NOTES}
+def _is_hardly_begun(part: Path) -> bool:
+    """Whether a folder is empty, or one of which no note tells what it is to be: somebody was killed while it began."""
+    if part.is_symlink() or not part.is_dir():
+        return False
+    notes = part / NOTES
+    return not any(notes.glob("*.json")) if notes.is_dir() else not any(part.iterdir())
 
 
 def claim(folder: Path) -> Lock:
@@ -217,8 +220,10 @@ def write_file(path: Path, data: bytes, *, durable: bool) -> None:
             if durable:
                 os.fsync(file.fileno())
         os.replace(fresh, path)
-    except BaseException:
+    except BaseException as error:
         fresh.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 

@@ -10,7 +10,7 @@ from bfio.enums import Compression, Predictor
 from bfio.errors import UsageError
 from bfio.metadata import Series
 from bfio.options import AUTO_LEVELS, PREDICTED, WriteOptions
-from bfio.pyramid import n_levels
+from bfio.pyramid import check_method, n_levels
 from bfio.tiff.resolution import pixels_per_centimetre
 from bfio.tiff.writing.front import front_nbytes
 from bfio.tiff.writing.recipe import Recipe
@@ -57,6 +57,8 @@ def choose(series: Series, options: WriteOptions, xml: str) -> Recipe:
         predictor=predictor, big=options.bigtiff is not False, downsample=options.downsample,
         resolution=pixels_per_centimetre(series.physical_size_x, series.physical_size_y), xml=xml,
     )  # fmt: skip
+    if recipe.n_levels > 1:
+        check_method(recipe.dtype, str(recipe.downsample))
     if options.bigtiff is None and largest_nbytes(recipe) < CLASSIC_NBYTES:
         return replace(recipe, big=False)
     return recipe

@@ -8,6 +8,9 @@ import tifffile
 
 import bfio
 from bfio.cli import main
+from bfio.conversion import blocks, request
+from bfio.omezarr.writing.growing import GrowingShard
+from bfio.omezarr.writing.partial import PartialChunks
 from bfio.pyramid import halve
 
 IMAGE = np.random.default_rng(2).integers(0, 60_000, (3, 2, 150, 170), np.uint16)  # Z, C, Y, X
@@ -87,3 +90,111 @@ def test_info_as_json(source, tmp_path, capsys):
     (found,) = json.loads(capsys.readouterr().out)
     assert found["backend"] == "zarr" and found["format"].startswith("OME-Zarr 0.5")
     assert [level["x"] for level in found["series"][0]["levels"]] == [170, 85]
+
+
+LAYOUTS = (
+    {"chunks": 32},
+    {"chunks": (2, 32, 16), "shards": (2, 64, 64)},
+    {"chunks": (1, 40, 40), "shards": (3, 80, 120)},
+    {"chunks": (2, 3, 64, 64), "zarr_version": 2},
+    {"chunks": (1, 16, 16), "shards": (3, 64, 64)},
+    {"chunks": (1, 2, 3, 150, 170), "shards": (1, 2, 3, 150, 170)},
+)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+@pytest.mark.parametrize("goal", [1, 20_000, 32 << 20])
+def test_chunks_of_any_depth_are_written_once(source, tmp_path, monkeypatch, layout, goal):
+    monkeypatch.setattr(blocks, "GOAL_NBYTES", goal)
+    monkeypatch.setattr(blocks, "TILES_PER_WORKER", 1)
+    parts, rewritten, added = [], [], PartialChunks.add
+
+    def add(self, index, extent, given):
+        if self._level == 0:
+            parts.append(index)
+        return added(self, index, extent, given)
+
+    number = iter(range(100))
+    made = PartialChunks.__init__
+
+    def init(self, *arguments):
+        self._level = next(number)
+        made(self, *arguments)
+
+    rewrite = GrowingShard._rewrite
+
+    def noted(self, kept):
+        rewritten.append(self.path.relative_to(tmp_path / "b.zarr.part").parts[0])
+        rewrite(self, kept)
+
+    monkeypatch.setattr(PartialChunks, "__init__", init)
+    monkeypatch.setattr(PartialChunks, "add", add)
+    monkeypatch.setattr(GrowingShard, "_rewrite", noted)
+    bfio.convert(source, tmp_path / "b.zarr", levels=3, **layout)
+    assert not parts and "0" not in rewritten
+    assert np.array_equal(pixels(tmp_path / "b.zarr"), IMAGE)
+    last = IMAGE[None].transpose(0, 2, 1, 3, 4)
+    for level in range(1, 3):
+        last = halve(last)
+        assert np.array_equal(pixels(tmp_path / "b.zarr", level=level), last[0].transpose(1, 0, 2, 3))
+    with bfio.BioReader(tmp_path / "b.zarr") as reader:
+        stored = reader._backend.describe().series[0].levels[0]
+        full = (1, 1, 1, 1, *((layout["chunks"],) * 2 if layout["chunks"] == 32 else layout["chunks"]))[-5:]
+        assert stored.chunk_shape == tuple(min(pair) for pair in zip(full, (1, 2, 3, 150, 170), strict=True))
+        assert (stored.shard_shape is not None) == ("shards" in layout)
+
+
+def test_automatic_levels_count_chunks(source, tmp_path):
+    for number, (options, n_levels) in enumerate([({"chunks": 32}, 4), ({"chunks": (3, 100, 50)}, 3), ({}, 1)]):
+        report = bfio.convert(source, tmp_path / f"{number}.zarr", **options)
+        assert len(report.series.levels) == n_levels
+        with bfio.BioReader(tmp_path / f"{number}.zarr") as reader:
+            assert len(reader.levels) == n_levels
+
+
+def test_what_only_zarr_has(source, tmp_path):
+    for name, value in (("chunks", 32), ("shards", 64), ("zarr_version", 2)):
+        with pytest.raises(bfio.UsageError, match=rf"{name}= is for names that end in \.zarr"):
+            bfio.convert(source, tmp_path / "b.ome.tif", **{name: value})
+    with pytest.raises(bfio.UsageError, match="shards= needs zarr_version=3"):
+        bfio.convert(source, tmp_path / "b.zarr", chunks=32, shards=64, zarr_version=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.ome.tif"]
+
+
+@pytest.mark.parametrize("layout", [{"chunks": (2, 1, 32, 32)}, {"chunks": (5, 1, 32, 32), "shards": (10, 1, 64, 64)}])
+def test_chunks_of_several_channels_of_rgb(tmp_path, monkeypatch, layout):
+    monkeypatch.setattr(blocks, "GOAL_NBYTES", 1)
+    image = np.random.default_rng(3).integers(0, 255, (3, 70, 90, 3), np.uint8)
+    metadata = {"axes": "CYXS"}
+    tifffile.imwrite(tmp_path / "rgb.ome.tif", image, photometric="rgb", metadata=metadata, tile=(32, 32))
+    bfio.convert(tmp_path / "rgb.ome.tif", tmp_path / "rgb.zarr", **layout)
+    with bfio.BioReader(tmp_path / "rgb.zarr") as reader:
+        found = reader[:].reshape(70, 90, 3, 3)
+    assert np.array_equal(found.transpose(2, 0, 1, 3), image)
+
+
+@pytest.mark.parametrize("shards", [None, (2, 64, 64)])
+def test_an_interrupted_conversion_goes_on_with_deep_chunks(source, tmp_path, monkeypatch, shards):
+    monkeypatch.setattr(blocks, "GOAL_NBYTES", 1)
+    monkeypatch.setattr(blocks, "TILES_PER_WORKER", 1)
+    options = {"chunks": (2, 32, 32), "shards": shards, "levels": 2, "max_workers": 1}
+    bfio.convert(source, tmp_path / "whole.zarr", **options)
+    read, calls = request.Picture.read, []
+
+    def failing(self, block, out):
+        calls.append(block)
+        if len(calls) > 5:
+            raise OSError("unplugged")
+        read(self, block, out)
+
+    monkeypatch.setattr(request.Picture, "read", failing)
+    with pytest.raises(OSError, match="unplugged"):
+        bfio.convert(source, tmp_path / "b.zarr", **options)
+    monkeypatch.setattr(request.Picture, "read", read)
+    report = bfio.convert(source, tmp_path / "b.zarr", resume=True, **options)
+    assert report.skipped_nbytes > 0
+    assert files(tmp_path / "b.zarr") == files(tmp_path / "whole.zarr")
+
+
+def files(store):
+    return {path.relative_to(store): path.read_bytes() for path in store.rglob("*") if path.is_file()}

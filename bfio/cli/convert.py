@@ -7,12 +7,25 @@ import errno
 from pathlib import Path
 from typing import Any
 
-from bfio.cli._arguments import four, levels, listed, memory, pair, pixel_type, target_path, tile, word_of
+from bfio.cli._arguments import (
+    chunk,
+    four,
+    levels,
+    listed,
+    memory,
+    pair,
+    pixel_type,
+    target_path,
+    tile,
+    word_of,
+    zarr_version,
+)
 from bfio.cli._console import explain, fail, file_name, printable
 from bfio.cli._progress import ProgressBar, size_text
 from bfio.conversion import Report, convert
 from bfio.errors import UsageError
 from bfio.options import parse_options
+from bfio.target import is_zarr_name
 
 __all__ = ["configure", "run"]
 
@@ -38,6 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dst", metavar="DST", type=target_path, help="the file to write: .ome.tif or .ome.zarr")
     _add_part(parser.add_argument_group("what to take; all of the first image by default"))
     _add_storage(parser.add_argument_group("how to store it"))
+    _add_zarr(parser.add_argument_group("how to store it in OME-Zarr"))
     _add_work(parser.add_argument_group("how to work"))
 
 
@@ -63,7 +77,7 @@ def _add_storage(group: Any) -> None:
         default="auto",
         metavar="N",
         bfconvert="-pyramid-resolutions",
-        help="resolutions, the full one counted, or 'auto' (default): until a plane fits into one tile",
+        help="resolutions, the full one counted, or 'auto' (default): until a plane fits into one tile or chunk",
     )
     group.add_argument(
         "--tile", type=tile, default=(1024, 1024), metavar="N", help="size of tiles, or ROWS,COLUMNS (default 1024)"
@@ -89,6 +103,20 @@ def _add_storage(group: Any) -> None:
         help="how levels are made: mean (default), nearest, max, or mode for labels",
     )
     _add(group, "--bigtiff", action="store_true", default=None, bfconvert="-bigtiff", help="BigTIFF in any case")
+
+
+def _add_zarr(group: Any) -> None:
+    group.add_argument(
+        "--chunks",
+        type=chunk,
+        metavar="Z,Y,X",
+        help="size of chunks: N for Y and X, or two to five numbers, those of the last of T, C, Z, Y, X "
+        "(default one plane of --tile)",
+    )
+    group.add_argument(
+        "--shards", type=chunk, metavar="Z,Y,X", help="size of files, a multiple of --chunks in each axis"
+    )
+    group.add_argument("--zarr-version", type=zarr_version, metavar="2|3", help="3: OME-Zarr 0.5 (default); 2: 0.4")
 
 
 def _add_work(group: Any) -> None:
@@ -138,6 +166,10 @@ def _check(arguments: argparse.Namespace) -> None:
         tile_size=arguments.tile,
         downsample=arguments.downsample,
     )
+    for name in ("chunks", "shards", "zarr_version"):
+        if getattr(arguments, name) is not None and not is_zarr_name(Path(arguments.dst)):
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} is for names that end in .zarr, not for {Path(arguments.dst).name}")
     if arguments.workers is not None and arguments.workers < 1:
         raise UsageError(f"--workers {arguments.workers}: at least one is needed")
 
@@ -158,6 +190,9 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
         "predictor": arguments.predictor,
         "downsample": arguments.downsample,
         "bigtiff": arguments.bigtiff,
+        "chunks": arguments.chunks,
+        "shards": arguments.shards,
+        "zarr_version": arguments.zarr_version,
         "memory": arguments.memory,
         "max_workers": arguments.workers,
         "resume": arguments.resume,

@@ -12,7 +12,7 @@ import numpy as np
 
 from bfio import omexml
 from bfio.byteio import is_url
-from bfio.conversion.blocks import Block
+from bfio.conversion.geometry import Block
 from bfio.errors import BfioError, UsageError
 from bfio.metadata import Channel, Length, Series
 from bfio.omexml.build import Picked

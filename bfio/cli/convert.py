@@ -24,7 +24,7 @@ from bfio.cli._console import explain, fail, file_name, printable
 from bfio.cli._progress import ProgressBar, size_text
 from bfio.conversion import Report, convert
 from bfio.errors import UsageError
-from bfio.options import parse_options
+from bfio.options import check_no_zarr, parse_options
 from bfio.target import is_zarr_name
 
 __all__ = ["configure", "run"]
@@ -89,7 +89,8 @@ def _add_storage(group: Any) -> None:
         default="default",
         metavar="NAME",
         bfconvert="-compression",
-        help="deflate (default of TIFF), zstd (that of OME-Zarr), lzw, packbits, none, jpeg, jpeg2000 or webp",
+        help="deflate (default of TIFF), zstd (that of OME-Zarr), lzw, packbits, none, jpeg, jpeg2000 or webp; "
+        "of OME-Zarr zstd, gzip, blosc or none",
     )
     group.add_argument("--compression-level", type=int, metavar="N", help="how hard to compress; for jpeg the quality")
     group.add_argument(
@@ -159,17 +160,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     """Refuse options that contradict each other, whatever the file holds."""
-    parse_options(
+    options = parse_options(
         compression=arguments.compression,
         compression_level=arguments.compression_level,
         predictor=arguments.predictor,
         tile_size=arguments.tile,
         downsample=arguments.downsample,
     )
-    for name in ("chunks", "shards", "zarr_version"):
-        if getattr(arguments, name) is not None and not is_zarr_name(Path(arguments.dst)):
-            option = name.replace("_", "-")
-            raise UsageError(f"--{option} is for names that end in .zarr, not for {Path(arguments.dst).name}")
+    if not is_zarr_name(Path(arguments.dst)):
+        for name in ("chunks", "shards", "zarr_version"):
+            if getattr(arguments, name) is not None:
+                option = name.replace("_", "-")
+                raise UsageError(f"--{option} is for names that end in .zarr, not for {Path(arguments.dst).name}")
+        check_no_zarr(options)
     if arguments.workers is not None and arguments.workers < 1:
         raise UsageError(f"--workers {arguments.workers}: at least one is needed")
 

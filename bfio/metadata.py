@@ -16,11 +16,15 @@ _UNKNOWN: Length = (None, "µm")
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One channel; ``samples`` counts its samples per pixel (3 for RGB), ``color`` is a signed RGBA integer of OME."""
+    """One channel; ``samples`` counts its samples per pixel (3 for RGB), ``color`` is a signed RGBA integer of OME.
+
+    ``window``: the values that are shown as black and as full colour, where somebody chose them.
+    """
 
     name: str | None = None
     samples: int = 1
     color: int | None = None
+    window: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

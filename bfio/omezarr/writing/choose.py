@@ -24,7 +24,7 @@ _LEVELS = {"gzip": (0, 9), "blosc": (0, 9), "zstd": (-7, 22)}
 def flat_series(series: Series) -> Series:
     """The image with the samples of its pixels as channels: Zarr has no others."""
     channels = [
-        Channel(channel.name, 1, channel.color)
+        Channel(channel.name, 1, channel.color, channel.window if series.samples == 1 else None)
         for channel in (*series.channels, *[Channel()] * series.size_c)[: series.size_c]
         for _ in range(series.samples)
     ]

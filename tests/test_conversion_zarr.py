@@ -1,13 +1,14 @@
 """Conversion to OME-Zarr and from it: pixels, pyramid, what the image is called, and what is not replaced."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 import tifffile
 
 import bfio
-from bfio.cli import main
+from bfio.cli import info, main
 from bfio.conversion import blocks, request
 from bfio.omezarr.writing.growing import GrowingShard
 from bfio.omezarr.writing.partial import PartialChunks
@@ -198,3 +199,42 @@ def test_an_interrupted_conversion_goes_on_with_deep_chunks(source, tmp_path, mo
 
 def files(store):
     return {path.relative_to(store): path.read_bytes() for path in store.rglob("*") if path.is_file()}
+
+
+def test_info_tells_how_a_store_is_made(source, tmp_path, capsys):
+    options = {"chunks": (2, 32, 64), "shards": (2, 64, 128), "compression": "blosc", "levels": 2}
+    bfio.convert(source, tmp_path / "b.zarr", **options)
+    assert main(["info", "--nopix", str(tmp_path / "b.zarr")]) == 0
+    text = capsys.readouterr().out
+    for line in (
+        r"format +OME-Zarr 0\.5 \(Zarr v3\), little-endian",
+        r"stored axes +T, C, Z, Y, X",
+        r"pixel size +X 0\.25 µm",
+        r"channel 0 +DAPI, #ff0000ff, shown from \d+ to \d+",
+        r"channel 1 +α-Tubulin, #00ff00ff, shown from \d+ to \d+",
+        r"level 0 +170 x 150, chunks of \(1, 1, 2, 32, 64\) in shards of \(1, 1, 2, 64, 128\), compression blosc\(zstd\)",
+        r"level 1 +85 x 75, chunks of .*",
+    ):
+        assert re.search(rf"^ +{line}$", text, re.MULTILINE), line
+    assert main(["info", "--nopix", "--json", str(tmp_path / "b.zarr")]) == 0
+    ((entry,),) = (found["series"] for found in json.loads(capsys.readouterr().out))
+    start, end = entry["channels"][0]["window"]
+    assert 0 <= start < 10_000 and 50_000 < end <= 60_000  # of means of four
+    assert entry["levels"][0]["axes"] == "tczyx" and entry["levels"][0]["shard"] == [1, 1, 2, 64, 128]
+
+
+def test_info_tells_of_some_of_many_series(tmp_path, monkeypatch, capsys):
+    with tifffile.TiffWriter(tmp_path / "many.ome.tif") as file:
+        for _ in range(5):
+            file.write(IMAGE[0, 0, :32, :32])
+    monkeypatch.setattr(info, "_MOST_SERIES", 3)
+    measured, statistics = [], info.statistics
+    monkeypatch.setattr(info, "statistics", lambda *given: measured.append(given) or statistics(*given))
+    assert main(["info", str(tmp_path / "many.ome.tif")]) == 0
+    text = capsys.readouterr().out
+    assert text.count("pixel type") == 3 and len(measured) == 3
+    assert "series count    5" in text and text.endswith("and 2 more series; --series N tells of one, --json of all\n")
+    assert main(["info", "--series", "4", str(tmp_path / "many.ome.tif")]) == 0
+    assert "series 4" in (text := capsys.readouterr().out) and "more series" not in text
+    assert main(["info", "--json", "--nopix", str(tmp_path / "many.ome.tif")]) == 0
+    assert len(json.loads(capsys.readouterr().out)[0]["series"]) == 5

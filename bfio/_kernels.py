@@ -132,10 +132,10 @@ def stops_early(compression: int, nbytes: int, wanted: int) -> bool:
 
 def compress_into(
     compression: int, level: int, src: bytes | memoryview | bytearray | np.ndarray, dst: bytearray | np.ndarray,
-    row_nbytes: int = 0,
+    row_nbytes: int = 0, checksum: bool = False,
 ) -> tuple[int, int]:  # fmt: skip
     """Status, and how many bytes were written into ``dst``, without the GIL; see ``_tilecodec/compress.pyx``."""
-    status, nbytes = _compress.compress_into(compression, level, src, dst, row_nbytes)
+    status, nbytes = _compress.compress_into(compression, level, src, dst, row_nbytes, checksum)
     return int(status), int(nbytes)
 
 

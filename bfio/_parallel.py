@@ -155,6 +155,10 @@ class Workers:
         return type(self), (self.n,)
 
 
+def _nothing() -> None:
+    pass
+
+
 class _Flag:
     is_set = False
 
@@ -184,3 +188,4 @@ class _Item(Generic[T, R]):
             return self._result.pop()
         finally:
             self._call.error = None
+            self._call.function = _nothing  # else item -> call -> function -> item, until garbage is collected

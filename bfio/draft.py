@@ -56,6 +56,7 @@ class Draft:
         self._lengths = dict.fromkeys(PUBLIC, 1)
         self._samples = 1
         self._names: list[str | None] = []
+        self._colors: list[int | None] = []  # as the metadata tell them
         self._physical = dict.fromkeys("XYZ", _UNKNOWN)
 
     def load(self, xml: str) -> int:
@@ -69,6 +70,7 @@ class Draft:
         self._lengths = {axis: getattr(pixels, f"size_{axis.lower()}") for axis in PUBLIC}
         self._samples = max(1, pixels.size_c // max(1, channel_planes(pixels)))
         self._names = [channel.name for channel in pixels.channels]
+        self._colors = [channel.color for channel in pixels.channels]
         self._physical = {axis: getattr(pixels, f"physical_size_{axis.lower()}") for axis in "XYZ"}
         self.said |= {"metadata", *PUBLIC, "dtype"}
         return len(images)
@@ -197,7 +199,7 @@ class Draft:
         return Series(
             index=0, name=name, dtype=self.dtype,
             size_t=size_t, size_c=self.n_channels, size_z=size_z, size_y=size_y, size_x=size_x,
-            samples=self.samples, channels=tuple(Channel(name, self.samples) for name in self.names),
+            samples=self.samples, channels=self._channels(),
             physical_size_x=self._physical["X"],
             physical_size_y=self._physical["Y"],
             physical_size_z=self._physical["Z"],
@@ -205,6 +207,10 @@ class Draft:
             big_endian=sys.byteorder == "big",
             interleaved=self.samples > 1,
         )  # fmt: skip
+
+    def _channels(self) -> tuple[Channel, ...]:
+        colors = [*self._colors, *[None] * self.n_channels]
+        return tuple(Channel(name, self.samples, color) for name, color in zip(self.names, colors, strict=False))
 
     @classmethod
     def of_series(cls, series: Series) -> Draft:

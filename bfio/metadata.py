@@ -16,11 +16,15 @@ _UNKNOWN: Length = (None, "µm")
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One channel; ``samples`` counts its samples per pixel (3 for RGB), ``color`` is a signed RGBA integer of OME."""
+    """One channel; ``samples`` counts its samples per pixel (3 for RGB), ``color`` is a signed RGBA integer of OME.
+
+    ``window``: the values that are shown as black and as full colour, where somebody chose them.
+    """
 
     name: str | None = None
     samples: int = 1
     color: int | None = None
+    window: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class Storage:
     """How one level is stored: names of the codec and of the predictor, and the tiles as they are in the file.
 
     What a file does not tell is ``"unknown"``. Where ``strips`` is None the tiles are unknown too, and ``tile_shape``
-    is the unit of reading without waste. Arrays of Zarr have chunks, and shards of chunks, along all of their axes.
+    is the unit of reading without waste. Arrays of Zarr have chunks, and shards of chunks, along all of their ``axes``.
     """
 
     compression: str
@@ -76,6 +80,7 @@ class Storage:
     strips: bool | None = False
     chunk_shape: tuple[int, ...] | None = None
     shard_shape: tuple[int, ...] | None = None
+    axes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

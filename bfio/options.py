@@ -49,6 +49,10 @@ LEVELS: dict[Compression, tuple[int, int]] = {
 }
 """Lowest and highest compression level: for JPEG the quality, for JPEG 2000 the ratio of signal to noise in dB."""
 
+_ZARR_CODECS: dict[str, Compression] = {"gzip": Compression.ADOBE_DEFLATE, "blosc": Compression.ZSTD}
+"""Compressions that only Zarr has, and which of those of TIFF is next to them."""
+_ZARR_LEVELS = (0, 9)
+
 _PREDICTORS: dict[str, Predictor] = {
     "none": Predictor.NONE,
     "horizontal": Predictor.HORIZONTAL,
@@ -101,6 +105,8 @@ class WriteOptions:
         Of OME-Zarr, ``"0.4"`` or ``"0.5"``; None where bfio is to choose.
     series : int or None
         Number of the image in a Zarr store of several; None for a store of one.
+    zarr_codec : str or None
+        ``"gzip"`` or ``"blosc"``, which are none of TIFF, where one was asked for.
     any_compression : bool
         Whether nobody asked for `compression`, so that a format may have another default.
     """
@@ -121,6 +127,7 @@ class WriteOptions:
     shards: tuple[int, ...] | None = None
     zarr_version: str | None = None
     series: int | None = None
+    zarr_codec: str | None = None
     any_compression: bool = True
 
 
@@ -150,7 +157,7 @@ def parse_options(
     compression : str, int or None
         ``"default"`` (deflate for TIFF, zstd for Zarr), ``"deflate"``,
         ``"zstd"``, ``"lzw"``, ``"packbits"``, ``"none"`` (or None), ``"jpeg"``, ``"jpeg2000"``,
-        ``"webp"``, other names of these in any case, or the number that TIFF has for it.
+        ``"webp"``, ``"gzip"``, ``"blosc"``, other names of these in any case, or the number that TIFF has for it.
     compression_level : int, optional
     predictor : str, int or bool, optional
         ``"none"`` or False, ``"horizontal"`` or True or 2, ``"float"`` or 3; None lets bfio choose.
@@ -177,10 +184,11 @@ def parse_options(
         The message lists what is allowed.
     """
     is_any = isinstance(compression, str) and _plain(compression) == "default"
+    zarr_codec = _plain(compression) if isinstance(compression, str) and _plain(compression) in _ZARR_CODECS else None
     codec = Compression.ADOBE_DEFLATE if is_any else _compression(compression)
     return WriteOptions(
         compression=codec,
-        compression_level=_compression_level(compression_level, codec),
+        compression_level=_compression_level(compression_level, codec, zarr_codec),
         predictor=_predictor(predictor, codec),
         tile_size=_tile_size(tile_size),
         levels=_levels(levels),
@@ -195,6 +203,7 @@ def parse_options(
         shards=_sizes("shards", shards),
         zarr_version=_zarr_version(zarr_version),
         series=checked_series(series),
+        zarr_codec=zarr_codec,
         any_compression=is_any,
     )
 
@@ -209,6 +218,10 @@ def check_no_zarr(options: WriteOptions) -> None:
     for name in ("chunks", "shards", "zarr_version", "series"):
         if getattr(options, name) is not None:
             raise UsageError(f"{name}= is for names that end in .zarr; leave it out, or choose such a name")
+    if options.zarr_codec is not None:
+        raise UsageError(
+            f"compression {options.zarr_codec!r} is for names that end in .zarr; TIFF has 'deflate' and 'zstd'"
+        )
 
 
 def _compression(value: Any) -> Compression:
@@ -218,17 +231,21 @@ def _compression(value: Any) -> Compression:
         if value in _COMPRESSIONS.values():
             return Compression(value)
         raise _refusal("compression", value, _COMPRESSIONS)
+    if isinstance(value, str) and _plain(value) in _ZARR_CODECS:
+        return _ZARR_CODECS[_plain(value)]
+    if not isinstance(value, str) or _plain(value) not in map(_plain, _COMPRESSIONS):
+        raise _refusal("compression", value, {**_COMPRESSIONS, **{name: name for name in _ZARR_CODECS}})
     return _named("compression", value, _COMPRESSIONS)
 
 
-def _compression_level(value: Any, codec: Compression) -> int | None:
+def _compression_level(value: Any, codec: Compression, zarr_codec: str | None) -> int | None:
     if value is None:
         return None
     level = _int("compression_level", value)
-    name = codec.name.lower().replace("adobe_", "")
+    name = zarr_codec or codec.name.lower().replace("adobe_", "")
     if codec not in LEVELS:
         raise UsageError(f"compression {name!r} has no levels; leave compression_level={level} out")
-    low, high = LEVELS[codec]
+    low, high = _ZARR_LEVELS if zarr_codec else LEVELS[codec]
     if not low <= level <= high:
         raise UsageError(f"compression_level={level} must be {low} to {high} with compression {name!r}")
     return level

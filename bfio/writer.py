@@ -67,7 +67,8 @@ class BioWriter(DescribedImage):
         Y, X, Z, C, T (or fewer): sets sizes and dtype, and is written at once.
     compression : str or None
         ``"deflate"`` (the default of TIFF), ``"zstd"`` (that of Zarr), ``"lzw"``, ``"packbits"``, ``"none"``,
-        ``"jpeg"``, ``"jpeg2000"`` or ``"webp"``. Zarr has deflate, zstd and none.
+        ``"jpeg"``, ``"jpeg2000"`` or ``"webp"``. Zarr has ``"zstd"``, ``"gzip"`` (which ``"deflate"`` means there),
+        ``"blosc"`` (zstd of shuffled bytes) and ``"none"``.
     compression_level : int, optional
     predictor : str, bool or int, optional
         ``"none"``, ``"horizontal"`` or ``"float"``; by default bfio chooses.

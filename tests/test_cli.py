@@ -108,7 +108,7 @@ def test_json_of_a_plain_file_is_complete(capsys, grey):
                 "interleaved": False,
                 "pixel_type": "uint16",
                 "physical_size": {"x": {"value": 0.5, "unit": "µm"}, "y": {"value": 1.0, "unit": "µm"}, "z": None},
-                "channels": [{"name": None, "samples": 1, "color": None}],
+                "channels": [{"name": None, "samples": 1, "color": None, "window": None}],
                 "levels": [
                     {
                         "x": 30,
@@ -168,8 +168,8 @@ def test_several_series_pyramid_and_ome(capsys, ome):
     assert stack["dimension_order"] == "XYZCT"
     assert stack["physical_size"]["x"] == {"value": 0.5, "unit": "nm"}
     assert stack["channels"] == [
-        {"name": "DAPI", "samples": 1, "color": "#0000ffff"},
-        {"name": "GFP", "samples": 1, "color": "#ff0000ff"},
+        {"name": "DAPI", "samples": 1, "color": "#0000ffff", "window": None},
+        {"name": "GFP", "samples": 1, "color": "#ff0000ff", "window": None},
     ]
     assert [(level["x"], level["y"]) for level in stack["levels"]] == [(96, 64), (48, 32)]
     assert stack["levels"][1] == {

@@ -11,6 +11,7 @@ import pytest
 import tifffile
 from fake_writer import FakeWriter
 
+import bfio
 from bfio.cli import main
 from bfio.cli._arguments import listed
 from bfio.cli._progress import ProgressBar, size_text
@@ -99,6 +100,13 @@ WRONG = (
     ["--workers", "0"],
     ["--series", "x"],
     ["--unknown"],
+    ["--chunks", "64"],
+    ["--shards", "1,64,64"],
+    ["--zarr-version", "3"],
+    ["--chunks", "a,64"],
+    ["--chunks", "1,1,1,1,1,1"],
+    ["--chunks", "0,16"],
+    ["--zarr-version", "4"],
 )
 
 
@@ -108,6 +116,26 @@ def test_a_wrong_command_line_is_status_2_and_one_sentence(source, tmp_path, mad
     printed = capsys.readouterr()
     assert printed.out == "" and len(printed.err.splitlines()) == 1 and "--help" in printed.err
     assert not made and os.listdir(tmp_path) == ["in.ome.tif"]
+
+
+@pytest.mark.parametrize("option", ["--chunks", "--shards", "--zarr-version"])
+def test_what_only_zarr_has_is_refused_by_its_name(source, tmp_path, made, capsys, option):
+    value = "2" if option == "--zarr-version" else "64,64"
+    assert main(["convert", str(source), str(tmp_path / "out.ome.tif"), option, value]) == 2
+    assert f"{option} is for names that end in .zarr, not for out.ome.tif" in capsys.readouterr().err
+
+
+def test_chunks_on_the_command_line(source, tmp_path, capsys):
+    given = ["--chunks", "2,16,32", "--shards", "2,32,64", "--zarr-version", "3", "--levels", "1", "--quiet"]
+    assert main(["convert", str(source), str(tmp_path / "out.zarr"), *given]) == 0
+    with bfio.BioReader(tmp_path / "out.zarr") as reader:
+        stored = reader._backend.describe().series[0].levels[0]
+        assert (stored.chunk_shape, stored.shard_shape) == ((1, 1, 2, 16, 32), (1, 1, 2, 32, 64))
+        np.testing.assert_array_equal(reader[:].transpose(4, 3, 2, 0, 1), ramp(2, 3, 4, 60, 90))
+    assert main(["convert", str(source), str(tmp_path / "old.zarr"), "--zarr-version", "2", "--chunks", "32"]) == 0
+    assert (tmp_path / "old.zarr" / ".zattrs").exists()
+    assert main(["convert", str(source), str(tmp_path / "no.zarr"), "--chunks", "32", "--shards", "40"]) == 1
+    assert "multiple of the chunk" in capsys.readouterr().err
 
 
 def test_files_are_named_on_the_command_line(source, tmp_path, made, capsys):

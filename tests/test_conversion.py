@@ -11,7 +11,7 @@ from fake_writer import FakeWriter
 
 import bfio
 from bfio import BioReader, TileDecodeError, UsageError
-from bfio.conversion import blocks, job
+from bfio.conversion import blocks, job, need
 
 OME = "{http://www.openmicroscopy.org/Schemas/OME/2016-06}"
 
@@ -33,7 +33,7 @@ def target(monkeypatch, tmp_path):
     """``convert`` with a writer in memory, and small blocks: ``target(src, **options)`` gives the writer."""
     monkeypatch.setattr(blocks, "GOAL_NBYTES", 8000)
     monkeypatch.setattr(blocks, "TILES_PER_WORKER", 1)
-    monkeypatch.setattr(blocks, "BASE_NBYTES", 0)
+    monkeypatch.setattr(need, "BASE_NBYTES", 0)
     made = []
 
     def run(src, dst=tmp_path / "out.ome.tif", fail_at=None, missing=None, delay=0.0, **options):

@@ -1,13 +1,18 @@
 """Blocks of a conversion: every pixel once, whole tiles, within memory, and what a resumed one leaves out."""
 
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bfio.conversion import blocks
-from bfio.conversion.blocks import Geometry, plan, z_curve
-from bfio.conversion.memory import parse_memory, shown
+from bfio.conversion.blocks import plan
+from bfio.conversion.geometry import Geometry
+from bfio.conversion.memory import BASE_NBYTES, parse_memory, shown
+from bfio.conversion.order import z_curve
 from bfio.conversion.todo import Todo
 from bfio.errors import UsageError
 
@@ -33,7 +38,16 @@ def geometry(**changes):
     return Geometry(**(values | changes))
 
 
-small_geometries = st.builds(
+depths = st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(1, 4))
+
+
+def in_chunks(g, depth, shard):
+    """The same image in chunks of a depth; `shard` tells how many rows and columns of them are together."""
+    depth = tuple(min(pair) for pair in zip(depth, (g.size_t, g.size_c, g.size_z), strict=True))
+    return replace(g, in_chunks=True, depth=depth, shard=shard and (shard[0] * g.tile[0], shard[1] * g.tile[1]))
+
+
+flat_geometries = st.builds(
     geometry,
     size_t=st.integers(1, 3),
     size_c=st.integers(1, 3),
@@ -46,6 +60,10 @@ small_geometries = st.builds(
     src_origin=st.tuples(st.integers(0, 20), st.integers(0, 20)),
     src_size=st.just((120, 120)),
 )
+deep_geometries = st.builds(
+    in_chunks, flat_geometries, depths, st.none() | st.tuples(st.integers(1, 3), st.integers(1, 3))
+)
+small_geometries = flat_geometries | deep_geometries
 
 
 def candidates(g):
@@ -77,7 +95,53 @@ def test_blocks_cover_every_pixel_once_and_cut_no_tile(g):
                 if one.in_bands and len(block.y) < g.size_y:
                     assert n_rows <= one.buffer_rows
                 assert n_planes <= one.planes and block.n_pixels * g.pixel_nbytes <= one.buffer_nbytes
-                assert g.samples == 1 or len(block.c) == 1
+                assert g.samples == 1 or len(block.c) <= g.depth[1]
+                for part, size, deep in zip(planes_of(block), (g.size_t, g.size_c, g.size_z), g.depth, strict=True):
+                    assert part.start % deep == 0 and (part.stop == size or part.stop % deep == 0)
+
+
+def planes_of(block):
+    return block.t, block.c, block.z
+
+
+def chunks_of(g, block):
+    """Numbers of the chunks of a block, T first, in the order in which a writer cuts them."""
+    axes = zip((*planes_of(block), block.y, block.x), (*g.depth, *g.tile), strict=True)
+    return product(*(range(part.start // size, -(-part.stop // size)) for part, size in axes))
+
+
+@settings(max_examples=80)
+@given(deep_geometries)
+@example(in_chunks(geometry(size_y=90, size_x=90, tile=(16, 16), src_tile=(1, 1)), (1, 1, 1), (3, 3)))
+def test_the_chunks_of_a_shard_come_in_the_order_in_which_they_stand_in_it(g):
+    per = [outer // inner for outer, inner in zip(g.cell, g.tile, strict=True)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "GOAL_NBYTES", 4000)
+        for one in candidates(g):
+            last = {}
+            for t, c, z, row, col in (chunk for block in one.blocks() for chunk in chunks_of(g, block)):
+                shard = (row // per[0], col // per[1])
+                assert last.get(shard, (-1,)) < (t, c, z, row, col)
+                last[shard] = (t, c, z, row, col)
+
+
+@pytest.mark.parametrize("depth", [(1, 1, 1), (1, 2, 1), (1, 1, 16), (1, 1, 64)])
+@pytest.mark.parametrize("shard", [None, (1024, 1024), (8192, 8192)])
+def test_a_plan_of_chunks_stays_within_memory(depth, shard):
+    size = (40_000, 50_000)
+    g = geometry(size_y=size[0], size_x=size[1], src_size=size, size_z=200, size_c=3, n_levels=8, tile=(256, 256))
+    one = plan(replace(g, in_chunks=True, depth=depth, shard=shard), 512 * MB, 2)
+    assert one.need <= 512 * MB and one.counts == depth
+
+
+def test_chunks_that_are_too_large_are_named():
+    g = replace(geometry(size_z=64), in_chunks=True, depth=(1, 1, 64), tile=(1024, 1024))
+    with pytest.raises(
+        UsageError, match=r"chunks of \(1, 1, 64, 1024, 1024\) in the target; it takes (\d+)MB"
+    ) as caught:
+        plan(g, 256 * MB, 2)
+    enough = parse_memory(str(caught.value).split()[-1])
+    assert plan(g, enough, 2).need <= enough
 
 
 @pytest.mark.parametrize("memory", [100 * MB, 150 * MB, 512 * MB, 4096 * MB])
@@ -87,7 +151,7 @@ def test_a_plan_stays_within_memory(memory, workers, size):
     g = geometry(size_y=size[0], size_x=size[1], src_size=size, n_levels=9, tile=(256, 256), src_tile=(256, 256))
     one = plan(g, memory, workers)
     assert one.need <= memory
-    assert one.need >= blocks.BASE_NBYTES + one.buffer_nbytes
+    assert one.need >= BASE_NBYTES + one.buffer_nbytes
 
 
 def test_small_planes_share_a_block_and_large_ones_come_in_bands_or_squares():

@@ -123,6 +123,7 @@ def test_threads(path):
 def test_parts_wait_in_a_file(path, monkeypatch):
     monkeypatch.setattr(assembling, "MEMORY_NBYTES", 4096)
     monkeypatch.setattr(assembling, "LEAST_NBYTES", 4096)
+    monkeypatch.setattr(assembling, "SOME_NBYTES", 4096)
     image = random_image((64, 96, 8, 1, 1))
     with BioWriter(path, shape=image.shape, dtype=image.dtype, chunks=(8, 16, 16), levels=2) as bw:
         for z in range(8):
@@ -436,6 +437,7 @@ def test_append_in_another_order_of_axes_in_the_chunks(path, order):
 def test_no_room_for_parts(path, monkeypatch):
     monkeypatch.setattr(assembling, "MEMORY_NBYTES", 4096)
     monkeypatch.setattr(assembling, "LEAST_NBYTES", 4096)
+    monkeypatch.setattr(assembling, "SOME_NBYTES", 4096)
 
     def full(*args):
         raise OSError(28, "No space left on device")

@@ -60,7 +60,7 @@ def test_other_values():
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"compression": "lzma"}, "'deflate', 'zstd', 'lzw', 'packbits', 'none', 'jpeg', 'jpeg2000' or 'webp'"),
+        ({"compression": "lzma"}, "'deflate', 'zstd', 'lzw', 'packbits', 'none', 'jpeg', 'jpeg2000', 'webp', 'gzip' or 'blosc'"),
         ({"compression": 9}, "compression=9 is unknown; use 'deflate'"),
         ({"compression": True}, "use 'deflate'"),
         ({"compression": ["deflate"]}, "use 'deflate'"),

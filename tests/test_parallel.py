@@ -97,6 +97,22 @@ class TestRun:
         del array
         wait_until(lambda: gone() is None, seconds=2)  # sooner than idle threads end
 
+    def test_no_item_of_a_map_stays_alive(self, workers):
+        pool, gone = workers(3), []
+
+        def arrays():
+            for _ in range(8):
+                array = np.zeros(10)
+                gone.append(weakref.ref(array))
+                yield array
+
+        gc.disable()
+        try:
+            assert sum(pool.map(np.sum, arrays())) == 0
+            wait_until(lambda: all(one() is None for one in gone), seconds=2)
+        finally:
+            gc.enable()
+
 
 class TestErrors:
     def test_a_helpers_error_reaches_the_caller_with_its_traceback(self, workers):

@@ -11,7 +11,20 @@ from typing import Any, TypeVar
 
 from bfio.errors import BfioError
 
-__all__ = ["four", "levels", "listed", "memory", "pair", "pixel_type", "series", "target_path", "tile", "word_of"]
+__all__ = [
+    "chunk",
+    "four",
+    "levels",
+    "listed",
+    "memory",
+    "pair",
+    "pixel_type",
+    "series",
+    "target_path",
+    "tile",
+    "word_of",
+    "zarr_version",
+]
 
 T = TypeVar("T")
 
@@ -79,6 +92,24 @@ def tile(text: str) -> tuple[int, int]:
 
     numbers = _integers(text, 1 if "," not in text else 2, "a number, or two: ROWS,COLUMNS")
     return _refused(parse_options, tile_size=(numbers[0], numbers[-1])).tile_size
+
+
+def chunk(text: str) -> int | tuple[int, ...]:
+    """Lengths along the last of T, C, Z, Y, X."""
+    from bfio.options import parse_options
+
+    numbers = _integers(text, text.count(",") + 1, "lengths such as 16,256,256, those of Z, Y and X")
+    value = numbers if len(numbers) > 1 else numbers[0]
+    _refused(parse_options, chunks=value)
+    return value
+
+
+def zarr_version(text: str) -> str:
+    """Version of Zarr, or of OME-Zarr."""
+    from bfio.options import parse_options
+
+    _refused(parse_options, zarr_version=text)
+    return text
 
 
 def _integers(text: str, count: int, what: str) -> tuple[int, ...]:

@@ -7,12 +7,26 @@ import errno
 from pathlib import Path
 from typing import Any
 
-from bfio.cli._arguments import four, levels, listed, memory, pair, pixel_type, series, target_path, tile, word_of
+from bfio.cli._arguments import (
+    chunk,
+    four,
+    levels,
+    listed,
+    memory,
+    pair,
+    pixel_type,
+    series,
+    target_path,
+    tile,
+    word_of,
+    zarr_version,
+)
 from bfio.cli._console import explain, fail, file_name, printable
 from bfio.cli._progress import ProgressBar, size_text
 from bfio.conversion import Report, convert
 from bfio.errors import UsageError
-from bfio.options import parse_options
+from bfio.options import check_no_zarr, parse_options
+from bfio.target import is_zarr_name
 
 __all__ = ["configure", "run"]
 
@@ -38,6 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dst", metavar="DST", type=target_path, help="the file to write: .ome.tif or .ome.zarr")
     _add_part(parser.add_argument_group("what to take; all of the first image by default"))
     _add_storage(parser.add_argument_group("how to store it"))
+    _add_zarr(parser.add_argument_group("how to store it in OME-Zarr"))
     _add_work(parser.add_argument_group("how to work"))
 
 
@@ -70,7 +85,7 @@ def _add_storage(group: Any) -> None:
         default="auto",
         metavar="N",
         bfconvert="-pyramid-resolutions",
-        help="resolutions, the full one counted, or 'auto' (default): until a plane fits into one tile",
+        help="resolutions, the full one counted, or 'auto' (default): until a plane fits into one tile or chunk",
     )
     group.add_argument(
         "--tile", type=tile, default=(1024, 1024), metavar="N", help="size of tiles, or ROWS,COLUMNS (default 1024)"
@@ -82,7 +97,8 @@ def _add_storage(group: Any) -> None:
         default="default",
         metavar="NAME",
         bfconvert="-compression",
-        help="deflate (default of TIFF), zstd (that of OME-Zarr), lzw, packbits, none, jpeg, jpeg2000 or webp",
+        help="deflate (default of TIFF), zstd (that of OME-Zarr), lzw, packbits, none, jpeg, jpeg2000 or webp; "
+        "of OME-Zarr zstd, gzip, blosc or none",
     )
     group.add_argument("--compression-level", type=int, metavar="N", help="how hard to compress; for jpeg the quality")
     group.add_argument(
@@ -96,6 +112,20 @@ def _add_storage(group: Any) -> None:
         help="how levels are made: mean (default), nearest, max, or mode for labels",
     )
     _add(group, "--bigtiff", action="store_true", default=None, bfconvert="-bigtiff", help="BigTIFF in any case")
+
+
+def _add_zarr(group: Any) -> None:
+    group.add_argument(
+        "--chunks",
+        type=chunk,
+        metavar="Z,Y,X",
+        help="size of chunks: N for Y and X, or two to five numbers, those of the last of T, C, Z, Y, X "
+        "(default one plane of --tile)",
+    )
+    group.add_argument(
+        "--shards", type=chunk, metavar="Z,Y,X", help="size of files, a multiple of --chunks in each axis"
+    )
+    group.add_argument("--zarr-version", type=zarr_version, metavar="2|3", help="3: OME-Zarr 0.5 (default); 2: 0.4")
 
 
 def _add_work(group: Any) -> None:
@@ -138,13 +168,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     """Refuse options that contradict each other, whatever the file holds."""
-    parse_options(
+    options = parse_options(
         compression=arguments.compression,
         compression_level=arguments.compression_level,
         predictor=arguments.predictor,
         tile_size=arguments.tile,
         downsample=arguments.downsample,
     )
+    if not is_zarr_name(Path(arguments.dst)):
+        for name in ("chunks", "shards", "zarr_version"):
+            if getattr(arguments, name) is not None:
+                option = name.replace("_", "-")
+                raise UsageError(f"--{option} is for names that end in .zarr, not for {Path(arguments.dst).name}")
+        check_no_zarr(options)
     if arguments.workers is not None and arguments.workers < 1:
         raise UsageError(f"--workers {arguments.workers}: at least one is needed")
 
@@ -165,6 +201,9 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
         "predictor": arguments.predictor,
         "downsample": arguments.downsample,
         "bigtiff": arguments.bigtiff,
+        "chunks": arguments.chunks,
+        "shards": arguments.shards,
+        "zarr_version": arguments.zarr_version,
         "memory": arguments.memory,
         "max_workers": arguments.workers,
         "resume": arguments.resume,

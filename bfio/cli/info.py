@@ -16,11 +16,12 @@ int; ``series`` list, of which each has
 - ``samples_per_pixel`` int; ``rgb`` bool; ``interleaved`` bool, as they are in the file, or where that is unknown, as
   Bio-Formats gives them; ``pixel_type`` str, as numpy names it
 - ``physical_size`` object: ``x``, ``y``, ``z``, each null or ``value`` float and ``unit`` str
-- ``channels`` list: ``name`` str or null; ``samples`` int; ``color`` ``"#rrggbbaa"`` or null
+- ``channels`` list: ``name`` str or null; ``samples`` int; ``color`` ``"#rrggbbaa"`` or null; ``window`` null or the
+  two values between which it is shown, where the file tells them
 - ``levels`` list, the full resolution first: ``x``, ``y``, ``tile_x``, ``tile_y`` int; ``strips`` bool, or null where
   it is unknown how the pixels are stored, and a tile is the unit of reading without waste; ``compression`` and
-  ``predictor`` str, ``"unknown"`` where the file does not tell; of Zarr also ``chunk`` list of int, in the order of the
-  array's axes, and ``shard``, the same or null
+  ``predictor`` str, ``"unknown"`` where the file does not tell; of Zarr also ``axes`` str, those of the array,
+  ``chunk`` list of int, in their order, and ``shard``, the same or null
 - ``statistics`` null (with ``--nopix``, or where the series lacks the level), or an object: ``level`` int; ``plane``
   object (``z``, ``c``, ``t``); ``pixels`` int, those of the plane; ``pixels_read`` int; ``of`` ``"value"`` or
   ``"magnitude"``; ``samples`` list with ``min``, ``max``, ``mean`` of the finite values (null where there are none)
@@ -49,6 +50,10 @@ _BUDGET = 1 << 26
 _REMOTE_BUDGET = 1 << 22
 _LEAST_BUDGET = 1 << 18
 """Samples that are read of one file for its statistics, and the least of each series."""
+
+
+_MOST_SERIES = 32
+"""Series that the text tells of; plates have thousands."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -98,7 +103,7 @@ def _gather(name: str, arguments: argparse.Namespace, report: dict[str, Any], pr
         if arguments.omexml:
             return _ome_xml(backend, handle.name)
         chosen = None if arguments.series is None else choice(arguments.series, len(backend.series), "series")
-        report.update(file_report(backend, name, chosen))
+        report.update(file_report(backend, name, chosen, None if arguments.json else _MOST_SERIES))
         _check_level(report["series"], arguments.level)
         budget = 0 if arguments.nopix else _REMOTE_BUDGET if is_url(name) else _BUDGET
         for entry in report["series"]:

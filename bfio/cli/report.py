@@ -13,11 +13,13 @@ from bfio.metadata import Channel, Length, Series, SeriesStorage, Storage
 __all__ = ["file_report"]
 
 
-def file_report(backend: ReaderBackend, name: str, chosen: int | None = None) -> dict[str, Any]:
-    """All that is known without reading pixels; see :mod:`bfio.cli.info` for the keys."""
+def file_report(
+    backend: ReaderBackend, name: str, chosen: int | None = None, most: int | None = None
+) -> dict[str, Any]:
+    """All that is known without reading pixels, of the first `most` series; see :mod:`bfio.cli.info` for the keys."""
     described = backend.describe()
     series = backend.series
-    numbers = range(len(series)) if chosen is None else [chosen]
+    numbers = range(len(series))[:most] if chosen is None else [chosen]
     return {
         "file": name,
         "format": described.format,
@@ -76,7 +78,8 @@ def _channels(series: Series) -> tuple[Channel, ...]:
 
 def _channel(channel: Channel) -> dict[str, Any]:
     color = None if channel.color is None else f"#{channel.color & 0xFFFFFFFF:08x}"
-    return {"name": channel.name, "samples": channel.samples, "color": color}
+    window = None if channel.window is None else list(channel.window)
+    return {"name": channel.name, "samples": channel.samples, "color": color, "window": window}
 
 
 def _length(length: Length) -> dict[str, Any] | None:
@@ -104,6 +107,7 @@ def _chunks(stored: Storage) -> dict[str, Any]:
     if stored.chunk_shape is None:
         return {}
     return {
+        "axes": stored.axes,
         "chunk": list(stored.chunk_shape),
         "shard": None if stored.shard_shape is None else list(stored.shard_shape),
     }

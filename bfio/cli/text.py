@@ -20,6 +20,9 @@ def as_text(report: dict[str, Any]) -> str:
         name = f": {entry['name']}" if entry["name"] else ""
         kind = " (thumbnail)" if entry["thumbnail"] else ""
         lines += [f"  series {entry['index']}{kind}{name}", *(_line(*row, indent=4) for row in _series_rows(entry))]
+    left = report["n_series"] - len(report["series"])
+    if left and len(report["series"]) > 1:
+        lines.append(f"  and {left} more series; --series N tells of one, --json of all")
     return "\n".join(map(printable, lines))
 
 
@@ -57,6 +60,8 @@ def _series_rows(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "samples", _samples(entry)
     yield "pixel size", _pixel_size(entry["physical_size"])
     yield from _channel_rows(entry["channels"])
+    if entry["levels"][0].get("axes"):
+        yield "stored axes", ", ".join(entry["levels"][0]["axes"].upper())
     for number, level in enumerate(entry["levels"]):
         yield f"level {number}", _level(level)
     if entry["statistics"]:
@@ -80,11 +85,13 @@ def _pixel_size(lengths: dict[str, Any]) -> str:
 
 
 def _channel_rows(channels: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    if not any(channel["name"] or channel["color"] for channel in channels):
+    if not any(channel["name"] or channel["color"] or channel.get("window") for channel in channels):
         yield "channels", f"{len(channels)} without a name"
         return
     for number, channel in enumerate(channels[:_MAX_LISTED]):
-        known = (channel["name"] or "without a name", channel["color"])
+        window = channel.get("window")
+        shown = f"shown from {window[0]:.6g} to {window[1]:.6g}" if window else None
+        known = (channel["name"] or "without a name", channel["color"], shown)
         yield f"channel {number}", ", ".join(filter(None, known))
     if len(channels) > _MAX_LISTED:
         yield "", f"and {len(channels) - _MAX_LISTED} more channels"

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bfio.conversion.blocks import Block, Plan
+from bfio.conversion.blocks import Plan
+from bfio.conversion.geometry import Block
 from bfio.conversion.picture import Picture
 
 __all__ = ["Filler"]
@@ -63,15 +64,14 @@ class Filler:
         return block, out[..., :n_rows, :]
 
     def _view(self, block: Block, n_rows: int) -> np.ndarray:
-        """The next buffer in the shape of a block of so many rows; samples of a pixel lie side by side."""
+        """The next buffer in the shape of a block of so many rows; samples of a pixel lie side by side, if C is 1."""
         samples = self._picture.series.samples
         shape = (len(block.t), len(block.c), len(block.z), n_rows, len(block.x))
         n_items = int(np.prod(shape)) * samples
         flat = self._next(n_items)[:n_items]
-        if samples == 1:
-            return flat.reshape(shape)
-        assert len(block.c) == 1
-        t, _, z, y, x = shape
+        t, c, z, y, x = shape
+        if samples == 1 or c > 1:
+            return flat.reshape(t, c * samples, z, y, x)
         return np.moveaxis(flat.reshape(t, z, y, x, samples), -1, 1)
 
     def _next(self, n_items: int) -> np.ndarray:

@@ -12,8 +12,10 @@ from pathlib import Path
 from bfio._parallel import Workers
 from bfio.backends.base import WriterBackend
 from bfio.backends.registry import create_writer
-from bfio.conversion.blocks import Block, Geometry, Plan, plan
+from bfio.conversion.blocks import Plan, plan
 from bfio.conversion.buffers import Filler
+from bfio.conversion.geometry import Block, Geometry
+from bfio.conversion.layout import Layout, layout
 from bfio.conversion.picture import Picture
 from bfio.conversion.todo import Todo
 from bfio.errors import BfioError
@@ -21,7 +23,7 @@ from bfio.metadata import Level
 from bfio.omexml.build import build_xml
 from bfio.options import WriteOptions
 from bfio.progress import Progress
-from bfio.pyramid import level_sizes, n_levels
+from bfio.pyramid import level_sizes
 from bfio.target import part_path
 from bfio.tiling import Grid
 
@@ -56,13 +58,13 @@ class Job:
         self._picture, self._path, self._backend = picture, path, backend
         series = picture.series
         size = (series.size_y, series.size_x)
-        count = n_levels(options.levels or "auto", size, options.tile_size)
+        stored = layout(series, backend, options)
         self._part = part_path(path, options.series)
         resume = options.resume and self._part.exists()
-        self._options = replace(options, levels=count, resume=resume)
-        shapes = level_sizes(*size, count)
-        self.series = replace(series, levels=tuple(Level(*shape, options.tile_size) for shape in shapes))
-        self._geometry = _geometry(picture, self._options, kept)
+        self._options = replace(options, levels=stored.n_levels, resume=resume)
+        shapes = level_sizes(*size, stored.n_levels)
+        self.series = replace(series, levels=tuple(Level(*shape, stored.tile) for shape in shapes))
+        self._geometry = _geometry(picture, stored, kept)
         self._plan = plan(self._geometry, memory, options.max_workers)
         self._pixel_nbytes = self._geometry.pixel_nbytes
 
@@ -139,7 +141,7 @@ class _Blocks:
                 yield rest
 
 
-def _geometry(picture: Picture, options: WriteOptions, kept: int) -> Geometry:
+def _geometry(picture: Picture, stored: Layout, kept: int) -> Geometry:
     series = picture.series
     return Geometry(
         size_t=series.size_t,
@@ -149,12 +151,15 @@ def _geometry(picture: Picture, options: WriteOptions, kept: int) -> Geometry:
         size_x=series.size_x,
         samples=series.samples,
         item_nbytes=series.dtype.itemsize,
-        tile=options.tile_size,
-        n_levels=options.levels,
+        tile=stored.tile,
+        n_levels=stored.n_levels,
         src_tile=picture.src_tile,
         src_pixel_nbytes=picture.src_pixel_nbytes,
         src_origin=picture.origin,
         src_size=picture.src_size,
         is_local=picture.is_local,
         src_kept_nbytes=kept,
+        depth=stored.depth,
+        shard=stored.shard,
+        in_chunks=stored.in_chunks,
     )

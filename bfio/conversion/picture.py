@@ -12,7 +12,7 @@ import numpy as np
 
 from bfio import omexml
 from bfio.byteio import is_url
-from bfio.conversion.blocks import Block
+from bfio.conversion.geometry import Block
 from bfio.errors import BfioError, UsageError
 from bfio.metadata import Channel, Length, Series
 from bfio.omexml.build import Picked
@@ -81,6 +81,10 @@ class Picture:
         samples = len(self._channels[0])
         known = (*info.channels, *[Channel()] * info.size_c)
         names = [known[c] for c in self._source_channels()]
+        is_same = dtype == self._reader.dtype and self._rescale is None
+        names = [
+            channel if is_same and _is_chosen(channel, dtype) else replace(channel, window=None) for channel in names
+        ]
         level = self._reader._level
         return replace(
             info,
@@ -192,6 +196,13 @@ def _grouped(c: tuple[int, ...], samples: int, dtype: np.dtype) -> list[tuple[in
         if all(group[0] % samples == 0 and group == tuple(range(group[0], group[0] + samples)) for group in groups):
             return groups
     return [(sample,) for sample in c]
+
+
+def _is_chosen(channel: Channel, dtype: np.dtype) -> bool:
+    """Whether the window of a channel tells something: the whole range of a large type shows black images."""
+    if channel.window is None or dtype.kind not in "iu" or dtype.itemsize == 1:
+        return True
+    return channel.window != (np.iinfo(dtype).min, np.iinfo(dtype).max)
 
 
 def _scaled(length: Length, full: int, size: int) -> Length:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from bfio.conversion.picture import Picture
 from bfio.errors import UsageError
 from bfio.limits import Limits
 from bfio.metadata import Series
-from bfio.options import parse_options
+from bfio.options import check_no_zarr, parse_options
 from bfio.progress import Progress, checked_report
 from bfio.reader import BioReader
 from bfio.target import is_zarr_name, part_path, target_path
@@ -75,6 +76,9 @@ def convert(
     predictor: Any = None,
     downsample: str = "mean",
     bigtiff: bool | None = None,
+    chunks: int | Sequence[int] | None = None,
+    shards: int | Sequence[int] | None = None,
+    zarr_version: int | str | None = None,
     memory: int | str = "512MB",
     max_workers: int | None = None,
     resume: bool = False,
@@ -106,8 +110,8 @@ def convert(
     rescale : (float, float) or True, optional
         Values that become the lowest and highest of the type, as in :meth:`BioReader.read`.
     levels : int or "auto"
-        Resolutions, the full one counted; ``"auto"``: until a plane fits into one tile.
-    tile_size, compression, compression_level, predictor, downsample, bigtiff
+        Resolutions, the full one counted; ``"auto"``: until a plane fits into one tile, or chunk of Zarr.
+    tile_size, compression, compression_level, predictor, downsample, bigtiff, chunks, shards, zarr_version
         As in :class:`BioWriter`.
     memory : int or str
         Bound for the memory of the whole process, as bytes or such as ``"512MB"``. Java's heap, where Bio-Formats
@@ -152,10 +156,15 @@ def convert(
         max_workers=max_workers,
         resume=resume,
         overwrite=overwrite,
+        chunks=chunks,
+        shards=shards,
+        zarr_version=zarr_version,
     )
     nbytes, report = parse_memory(memory), checked_report(progress)
     path = target_path(dst, overwrite=True)
     backend = writer_name(path, "zarr" if is_zarr_name(path) else "python")  # Bio-Formats can neither go on nor halve
+    if backend != "zarr":
+        check_no_zarr(options)
     _refuse_source(src, path)
     target_path(dst, overwrite=overwrite)
     kept = _kept(src, nbytes)

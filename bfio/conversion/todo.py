@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bfio.backends.base import Key
-from bfio.conversion.blocks import Block, Geometry
+from bfio.conversion.geometry import Block, Geometry
 
 __all__ = ["Todo"]
 

@@ -56,7 +56,7 @@ def _series(one: ZarrSeries) -> SeriesStorage:
 
 def _level(meta: ArrayMeta, axes: str) -> Storage:
     rows, cols = meta.chunk[axes.index("y")], meta.chunk[axes.index("x")]
-    return Storage(_codecs(meta), "none", (rows, cols), chunk_shape=meta.chunk, shard_shape=meta.shard)
+    return Storage(_codecs(meta), "none", (rows, cols), chunk_shape=meta.chunk, shard_shape=meta.shard, axes=axes)
 
 
 def _codecs(meta: ArrayMeta) -> str:

@@ -72,8 +72,8 @@ def _channels(info: Series, told: tuple[Channel, ...]) -> tuple[Channel, ...]:
 def _channel(number: int, own: Channel, other: Channel) -> Channel:
     """One channel. Writers call those without a name ``Channel 0`` and so on in the JSON, and give them a colour."""
     if own.name == f"Channel {number}":
-        return Channel(other.name, 1, other.color)
-    return Channel(own.name or other.name, 1, other.color if own.color is None else own.color)
+        return replace(own, name=other.name, color=other.color)
+    return replace(own, name=own.name or other.name, color=other.color if own.color is None else own.color)
 
 
 def _length(own: Length, other: Length) -> Length:

@@ -47,7 +47,9 @@ def read_omero(value: Any, where: str) -> Shown:
 
 
 def _channel(entry: Mapping[str, Any]) -> Channel:
-    return Channel(clean_text(entry.get("label")), 1, color_number(entry.get("color")))
+    start, end, *_ = _window(entry.get("window"))
+    window = (start, end) if start is not None and end is not None and start < end else None
+    return Channel(clean_text(entry.get("label")), 1, color_number(entry.get("color")), window)
 
 
 def clean_text(value: Any) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -45,7 +46,7 @@ def omero_block(
     least, most = _range(meta.dtype, xml)
     entries = []
     for c, (label, color) in enumerate(channels):
-        known = windows[c] if c < len(windows) else None
+        known = windows[c] if c < len(windows) else _chosen(series, c)
         start, end = (least, most) if known is None else known
         window = {"min": min(least, start), "max": max(most, end), "start": start, "end": end}
         entry = {"label": label, "color": color, "active": c < _MOST_ACTIVE, "window": window}
@@ -53,6 +54,14 @@ def omero_block(
     depth = meta.shape[axes.index("z")] if "z" in axes else 1
     shown = {"model": "color" if n > 1 else "greyscale", "defaultT": 0, "defaultZ": depth // 2}
     return {"name": series.name or "", "channels": entries, "rdefs": shown}
+
+
+def _chosen(series: Series, c: int) -> Range | None:
+    """The window that somebody chose for an entry of the axis C."""
+    window = series.channels[c].window if series.samples == 1 and c < len(series.channels) else None
+    if window is None or series.dtype.kind not in "iu":
+        return window
+    return math.floor(window[0]), math.ceil(window[1])
 
 
 def _channels(series: Series, n: int) -> list[tuple[str, str]]:

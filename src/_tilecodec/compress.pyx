@@ -21,6 +21,7 @@ from _tilecodec.noise cimport is_noisy
 from _tilecodec.status cimport BAD_TASK, NO_CODEC, OK, OUT_OF_MEMORY, TOO_LONG
 from _tilecodec.zstd cimport (
     WITH_ZSTD,
+    ZSTD_c_checksumFlag,
     ZSTD_c_compressionLevel,
     ZSTD_c_experimentalParam5,
     ZSTD_c_targetLength,
@@ -188,7 +189,8 @@ def bound(int compression, size_t nbytes):
 
 
 def compress_into(
-    int compression, int level, const uint8_t[::1] src not None, uint8_t[::1] dst not None, size_t row_nbytes=0
+    int compression, int level, const uint8_t[::1] src not None, uint8_t[::1] dst not None, size_t row_nbytes=0,
+    bint checksum=False,
 ):
     """Compress one tile into ``dst``, nothing else done to it.
 
@@ -201,6 +203,8 @@ def compress_into(
     src, dst : bytes-like
     row_nbytes : int
         Bytes of a row, which PackBits packs by itself; 0: all is one row. Deflate shrinks more if it knows.
+    checksum : bool
+        Whether a frame of zstd ends with a checksum of its data; other codecs do not look at it.
 
     Returns
     -------
@@ -217,6 +221,8 @@ def compress_into(
     with nogil:
         status = compressor_open(&c, compression, level)
         c.row_nbytes = row_nbytes
+        if status == OK and checksum and (compression == ZSTD or compression == ZSTD_OLD):
+            ZSTD_CCtx_setParameter(<ZSTD_CCtx*> c.state, ZSTD_c_checksumFlag, 1)
         if status == OK:
             status = find_compressor(compression)(&c, first, src_nbytes, out, dst_room, &written)
         compressor_close(&c)

@@ -19,7 +19,7 @@ from bfio.omezarr.writing.sinks import ChunkSink
 from bfio.pyramid import halve
 from bfio.selection import Box
 
-__all__ = ["Assembler", "is_fed"]
+__all__ = ["BATCH_NBYTES", "Assembler", "held_nbytes", "is_fed"]
 
 BATCH_NBYTES = 32 << 20
 """Bytes of chunks that are encoded together."""
@@ -27,6 +27,9 @@ MOST_TASKS = 1024
 MEMORY_NBYTES = 160 << 20
 """Bytes of partial chunks of full resolution that are held in memory; the next level has a fourth of it."""
 LEAST_NBYTES = 8 << 20
+LEAST_CHUNKS = 4
+"""Chunks that each level holds in memory, as long as they have no more than ``SOME_NBYTES``."""
+SOME_NBYTES = 64 << 20
 DEFERRED_NBYTES = 32 << 20
 """Bytes of whole chunks that wait for others, where they come one by one."""
 
@@ -59,7 +62,7 @@ class Assembler:
         self.metas, self.sinks, self.workers, self.downsample = metas, list(sinks), workers, downsample
         self.written = [np.zeros(meta.grid, bool) for meta in metas]
         self.partials = [
-            PartialChunks(meta.chunk, meta.dtype, folder, max(LEAST_NBYTES, MEMORY_NBYTES >> 2 * level))
+            PartialChunks(meta.chunk, meta.dtype, folder, held_nbytes(level, meta.chunk_nbytes))
             for level, meta in enumerate(metas)
         ]
         self.feeding = True
@@ -214,6 +217,11 @@ class Assembler:
         self._ready.clear()
         for partials in self.partials:
             partials.close()
+
+
+def held_nbytes(level: int, chunk_nbytes: int) -> int:
+    """Bytes of partial chunks of a level that stay in memory."""
+    return max(LEAST_NBYTES, MEMORY_NBYTES >> 2 * level, min(LEAST_CHUNKS * chunk_nbytes, SOME_NBYTES))
 
 
 def is_fed(metas: Sequence[ArrayMeta], level: int) -> bool:

@@ -16,19 +16,15 @@ __all__ = ["choose", "flat_series"]
 
 MOST_NBYTES = 1 << 30
 """Of a chunk: what readers take without asking."""
-_CODECS = {
-    Compression.NONE: ("none", "none"),
-    Compression.ADOBE_DEFLATE: ("zlib", "gzip"),
-    Compression.ZSTD: ("zstd", "zstd"),
-}
-"""Codecs of Zarr v2 and v3."""
-_LEVELS = {"zlib": (0, 9), "gzip": (0, 9), "zstd": (-7, 22)}
+_CODECS = {Compression.NONE: "none", Compression.ADOBE_DEFLATE: "gzip", Compression.ZSTD: "zstd"}
+"""Version 2 also has zlib, which zarrs, and with it ngff-zarr, does not read."""
+_LEVELS = {"gzip": (0, 9), "blosc": (0, 9), "zstd": (-7, 22)}
 
 
 def flat_series(series: Series) -> Series:
     """The image with the samples of its pixels as channels: Zarr has no others."""
     channels = [
-        Channel(channel.name, 1, channel.color)
+        Channel(channel.name, 1, channel.color, channel.window if series.samples == 1 else None)
         for channel in (*series.channels, *[Channel()] * series.size_c)[: series.size_c]
         for _ in range(series.samples)
     ]
@@ -53,7 +49,7 @@ def choose(series: Series, options: WriteOptions) -> Recipe:
     version = options.zarr_version or "0.5"
     if shard is not None and version != "0.5":
         raise UsageError("shards= needs zarr_version=3; Zarr v2 has none")
-    codec = _codec(options, version)
+    codec = _codec(options)
     level = options.compression_level
     low, high = _LEVELS.get(codec, (0, 0))
     if level is not None and not low <= level <= high:
@@ -71,15 +67,15 @@ def choose(series: Series, options: WriteOptions) -> Recipe:
     return recipe
 
 
-def _codec(options: WriteOptions, version: str) -> str:
+def _codec(options: WriteOptions) -> str:
     if options.any_compression:
         return "zstd"
-    names = _CODECS.get(options.compression)
-    if names is None:
+    name = options.zarr_codec or _CODECS.get(options.compression)
+    if name is None:
         raise UnsupportedError(
-            f"compression {options.compression.name.lower()!r} is none of Zarr; use 'zstd', 'deflate' or 'none'"
+            f"compression {options.compression.name.lower()!r} is none of Zarr; use 'zstd', 'gzip', 'blosc' or 'none'"
         )
-    return names[version == "0.5"]
+    return name
 
 
 def _chunk(shape: Sequence[int], options: WriteOptions) -> tuple[int, ...]:

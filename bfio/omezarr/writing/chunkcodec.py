@@ -12,7 +12,7 @@ from bfio.enums import Compression, Predictor
 from bfio.errors import UnsupportedError, UsageError
 from bfio.omezarr.arraymeta import ArrayMeta, Route
 from bfio.omezarr.bytecodecs import decoder_of
-from bfio.omezarr.writing.compressors import ENCODERS, Bytes, kernel_level
+from bfio.omezarr.writing.compressors import ENCODERS, Bytes, gzip_member, kernel_level
 from bfio.plan import FORMAT, NO_SLOT, TASK
 
 __all__ = ["ChunkCodec"]
@@ -53,10 +53,12 @@ class ChunkCodec:
         self._stored = meta.dtype.newbyteorder(">" if meta.big_endian else "<")
         self._unit = np.dtype(f"u{math.gcd(meta.dtype.itemsize, 8)}")
         self._fill = np.array([meta.fill], self._stored).view(self._unit)
-        self._kernel = meta.chain.compression
+        self._is_gzip = meta.chain.names == ("gzip",)
+        self._kernel = Compression.ADOBE_DEFLATE if self._is_gzip else meta.chain.compression
         if self._kernel != Compression.NONE and not (self._kernel and _kernels.has_compressor(self._kernel)):
             self._kernel = None
         self._compresses = self._kernel is not None and self._kernel != Compression.NONE
+        self._has_checksum = _wants_checksum(meta)
         self.group = max(1, min(GROUP_NBYTES // max(1, self.nbytes), MOST_CHUNKS))
         self._slot = _kernels.compress_bound(self._kernel, self.nbytes) if self._kernel and self._compresses else 0
         self.room = self.group * (self._slot + self.nbytes)
@@ -97,12 +99,12 @@ class ChunkCodec:
         items = [self._items(chunk, slab[slot]) for slot, chunk in enumerate(chunks)]
         encoded: list[memoryview | None] = [None] * len(chunks)
         stored = [slot for slot, one in enumerate(items) if not self._is_fill(one)]
-        if self._compresses and len(stored) > 1:
+        if self._compresses and len(stored) > 1 and not self._has_checksum:
             for slot, data in zip(stored, self._compress(slab, items, stored, arena), strict=True):
                 encoded[slot] = data
         else:
             for slot in stored:
-                encoded[slot] = self._encode(items[slot], arena)
+                encoded[slot] = self._encode(items[slot], arena[slot * self._slot :][: self._slot])
         return encoded
 
     def _items(self, chunk: np.ndarray, slab: np.ndarray) -> np.ndarray:
@@ -139,16 +141,20 @@ class ChunkCodec:
         if status:
             raise _kernels.failure(status)
         view = memoryview(arena)
-        return [view[slot * self._slot :][:size] for slot, size in enumerate(nbytes.tolist())]
+        found = [view[slot * self._slot :][:size] for slot, size in enumerate(nbytes.tolist())]
+        if not self._is_gzip:
+            return found
+        return [memoryview(gzip_member(data, slab[slot])) for slot, data in zip(stored, found, strict=True)]
 
-    def _encode(self, items: np.ndarray, arena: np.ndarray) -> memoryview:
+    def _encode(self, items: np.ndarray, room: np.ndarray) -> memoryview:
         chain = self.meta.chain
         if self._kernel is not None and self._compresses:
             level, row = kernel_level(chain.level), int(self._tasks["n_cols"][0])
-            status, nbytes = _kernels.compress_into(self._kernel, level, items, arena[: self._slot], row)
+            status, nbytes = _kernels.compress_into(self._kernel, level, items, room, row, self._has_checksum)
             if status:
                 raise _kernels.failure(status)
-            return memoryview(arena)[:nbytes]
+            encoded = memoryview(room)[:nbytes]
+            return memoryview(gzip_member(encoded, items)) if self._is_gzip else encoded
         data: Bytes = memoryview(items)
         for name, config in zip(chain.names, chain.config, strict=True):
             data = ENCODERS[name](data, config, self.meta.dtype.itemsize)
@@ -162,7 +168,7 @@ class ChunkCodec:
         FormatError
             They are not that.
         """
-        if self._kernel is not None and _kernels.has_decompressor(self._kernel):
+        if self._kernel is not None and not self._is_gzip and _kernels.has_decompressor(self._kernel):
             status, decoded = _kernels.decompress(self._kernel, data, self.nbytes)
             if status:
                 raise _kernels.failure(status)
@@ -170,3 +176,12 @@ class ChunkCodec:
             decoded = self._decode(data, self.nbytes)
         stored = np.frombuffer(decoded, np.uint8).view(self._stored).reshape(self._shape)
         return np.array(stored.transpose(np.argsort(self._order)), self.meta.dtype, order="C")
+
+
+def _wants_checksum(meta: ArrayMeta) -> bool:
+    """Whether the array says that frames of zstd have checksums; only the kernels make those."""
+    pairs = zip(meta.chain.names, meta.chain.config, strict=True)
+    wanted = any(name == "zstd" and bool(config.get("checksum")) for name, config in pairs)
+    if wanted and not _kernels.has_compressor(Compression.ZSTD):
+        raise UnsupportedError(f"array {meta.path!r}: this build of bfio can not write zstd with checksums")
+    return wanted

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import numpy as np
 
 from bfio import _kernels
 from bfio._kernels import crc32c
 from bfio.enums import Compression
 
-__all__ = ["ENCODERS", "Bytes", "kernel_level"]
+__all__ = ["ENCODERS", "Bytes", "gzip_member", "kernel_level"]
 
 Bytes = bytes | bytearray | memoryview
 Config = Mapping[str, Any]
@@ -24,6 +27,8 @@ Encoder = Callable[[Bytes, Config, int], Bytes]
 
 _SHUFFLES = ("noshuffle", "shuffle", "bitshuffle")
 _AUTOSHUFFLE = -1
+_GZIP_HEADER = bytes((0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255))
+"""Of deflate, without a name and a time, and from no system that is told (RFC 1952)."""
 
 
 def _imagecodecs() -> Any:
@@ -41,12 +46,16 @@ def _blosc(data: Bytes, config: Config, item_nbytes: int) -> Bytes:
         shuffle = "bitshuffle" if item_nbytes == 1 else "shuffle"
     elif isinstance(shuffle, int):
         shuffle = _SHUFFLES[shuffle]
+    typesize = config.get("typesize", item_nbytes)
+    items = np.frombuffer(data, np.uint8)
+    if len(items) % typesize == 0:
+        items = items.view(f"V{typesize}")  # imagecodecs looks at the items of a buffer, whatever it is told
     encoded: Bytes = _imagecodecs().blosc_encode(
-        data,
+        items,
         config.get("clevel", 5),
         compressor=config.get("cname", "lz4"),
         shuffle=shuffle,
-        typesize=config.get("typesize", item_nbytes),
+        typesize=typesize,
         blocksize=config.get("blocksize", 0),
         numthreads=1,  # the threads are ours
     )
@@ -54,8 +63,17 @@ def _blosc(data: Bytes, config: Config, item_nbytes: int) -> Bytes:
 
 
 def _gzip(data: Bytes, config: Config, item_nbytes: int) -> Bytes:
-    encoded: Bytes = _imagecodecs().gzip_encode(data, config.get("level", 5))
-    return encoded
+    level = config.get("level", 5)
+    if not _kernels.has_compressor(Compression.ADOBE_DEFLATE):
+        encoded: Bytes = _imagecodecs().gzip_encode(data, level)
+        return encoded
+    return gzip_member(_by_kernel(Compression.ADOBE_DEFLATE, data, level), data)
+
+
+def gzip_member(stream: Bytes, data: Bytes | np.ndarray) -> bytes:
+    """The stream of zlib that `data` became, as a file of gzip: other bytes around the same deflate."""
+    ends = (zlib.crc32(data), len(data) & 0xFFFFFFFF)
+    return b"".join((_GZIP_HEADER, stream[2:-4], *(number.to_bytes(4, "little") for number in ends)))
 
 
 def _lz4(data: Bytes, config: Config, item_nbytes: int) -> Bytes:
@@ -79,13 +97,17 @@ def _kernel_encoder(compression: Compression, otherwise: str) -> Encoder:
         if not _kernels.has_compressor(compression):
             encoded: Bytes = getattr(_imagecodecs(), otherwise)(data, config.get("level"))
             return encoded
-        room = bytearray(_kernels.compress_bound(compression, len(data)))
-        status, nbytes = _kernels.compress_into(compression, kernel_level(config.get("level")), data, room)
-        if status:
-            raise _kernels.failure(status)
-        return memoryview(room)[:nbytes]
+        return _by_kernel(compression, data, config.get("level"), checksum=bool(config.get("checksum")))
 
     return encode
+
+
+def _by_kernel(compression: Compression, data: Bytes, level: int | None, *, checksum: bool = False) -> memoryview:
+    room = bytearray(_kernels.compress_bound(compression, len(data)))
+    status, nbytes = _kernels.compress_into(compression, kernel_level(level), data, room, checksum=checksum)
+    if status:
+        raise _kernels.failure(status)
+    return memoryview(room)[:nbytes]
 
 
 def kernel_level(level: int | None) -> int:

@@ -36,7 +36,7 @@ class Recipe:
         What becomes one file, a multiple of ``chunk``; None: each chunk.
     n_levels : int
     codec : str
-        ``"zstd"``, ``"zlib"``, ``"gzip"`` or ``"none"``.
+        ``"zstd"``, ``"zlib"``, ``"gzip"``, ``"blosc"`` or ``"none"``.
     codec_level : int or None
     downsample : Downsample
     """
@@ -109,6 +109,7 @@ _CHAINS: Mapping[str, tuple[int | None, str | None]] = {
     "zlib": (8, "zlib"),
     "zstd": (50000, "zstd"),
     "gzip": (None, "gzip"),
+    "blosc": (None, "blosc"),
 }
 """Number of a codec in the kernels, and its name."""
 
@@ -133,7 +134,7 @@ def _array_meta(recipe: Recipe, level: int) -> ArrayMeta:
         separator="/",
         prefix="c/" if is_new else "",
         dimension_names=tuple(AXES) if is_new else None,
-        route=Route.BYTES if recipe.codec == "gzip" else Route.KERNEL,
+        route=Route.BYTES if recipe.codec in ("gzip", "blosc") else Route.KERNEL,
     )
 
 
@@ -142,6 +143,10 @@ def _chain(recipe: Recipe, is_new: bool) -> Chain:
     if name is None:
         return Chain(number)
     config: dict[str, Any] = {"level": recipe.codec_level}
+    if name == "blosc":
+        config = {"cname": "zstd", "clevel": recipe.codec_level, "shuffle": "shuffle" if is_new else 1, "blocksize": 0}
+        if is_new:
+            config["typesize"] = recipe.dtype.itemsize
     if name == "zstd" and is_new:
         config["checksum"] = False
     return Chain(number, (name,), (config,), recipe.codec_level)

@@ -26,6 +26,7 @@ from bfio.omezarr.writing.recipe import array_metas
 from bfio.omezarr.writing.sinks import ChunkSink, open_sink
 from bfio.omezarr.writing.state import NOTES, STATE, State
 from bfio.omezarr.writing.stored import read_image
+from bfio.omezarr.writing.windows import set_windows
 from bfio.selection import Box
 
 __all__ = ["GUESTS", "ZarrSession"]
@@ -221,6 +222,7 @@ class ZarrSession:
         complete_levels(assembler, anew=self.anew or not self._alone)
         for sink in assembler.sinks:
             sink.finish()
+        set_windows(self.folder, assembler, self.state.series, widen=self.state.in_place, durable=self.durable)
         assembler.close()
         if self.durable:
             sync_folder(self.folder)

@@ -107,12 +107,17 @@ def read_json(path: Path) -> Any:
 def _series(values: Mapping[str, Any]) -> Series:
     plain = dict(values)
     plain["dtype"] = np.dtype(plain["dtype"])
-    plain["channels"] = tuple(Channel(**channel) for channel in plain["channels"])
+    plain["channels"] = tuple(_channel(channel) for channel in plain["channels"])
     plain["levels"] = (Level(plain["size_y"], plain["size_x"], (0, 0)),)
     for axis in "xyz":
         size, unit = plain[f"physical_size_{axis}"]
         plain[f"physical_size_{axis}"] = (size, unit)
     return Series(**plain)
+
+
+def _channel(values: Mapping[str, Any]) -> Channel:
+    window = values["window"]
+    return Channel(**{**values, "window": None if window is None else (float(window[0]), float(window[1]))})
 
 
 def packed_flags(flags: np.ndarray) -> str:

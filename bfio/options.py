@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
 from bfio._cpus import available_cpus
+from bfio._words import flag, integer, named, plain, refusal
 from bfio.enums import Compression, Downsample, Predictor
 from bfio.errors import UsageError
 
@@ -183,8 +183,8 @@ def parse_options(
     UsageError
         The message lists what is allowed.
     """
-    is_any = isinstance(compression, str) and _plain(compression) == "default"
-    zarr_codec = _plain(compression) if isinstance(compression, str) and _plain(compression) in _ZARR_CODECS else None
+    is_any = isinstance(compression, str) and plain(compression) == "default"
+    zarr_codec = plain(compression) if isinstance(compression, str) and plain(compression) in _ZARR_CODECS else None
     codec = Compression.ADOBE_DEFLATE if is_any else _compression(compression)
     return WriteOptions(
         compression=codec,
@@ -192,13 +192,13 @@ def parse_options(
         predictor=_predictor(predictor, codec),
         tile_size=_tile_size(tile_size),
         levels=_levels(levels),
-        bigtiff=None if bigtiff is None else _flag("bigtiff", bigtiff),
-        downsample=_named("downsample", downsample, _DOWNSAMPLES),
-        max_workers=available_cpus() if max_workers is None else max(1, _int("max_workers", max_workers)),
-        resume=_flag("resume", resume),
-        durable=_flag("durable", durable),
-        overwrite=None if overwrite is None else _flag("overwrite", overwrite),
-        append=_flag("append", append),
+        bigtiff=None if bigtiff is None else flag("bigtiff", bigtiff),
+        downsample=named("downsample", downsample, _DOWNSAMPLES),
+        max_workers=available_cpus() if max_workers is None else max(1, integer("max_workers", max_workers)),
+        resume=flag("resume", resume),
+        durable=flag("durable", durable),
+        overwrite=None if overwrite is None else flag("overwrite", overwrite),
+        append=flag("append", append),
         chunks=_sizes("chunks", chunks),
         shards=_sizes("shards", shards),
         zarr_version=_zarr_version(zarr_version),
@@ -230,18 +230,18 @@ def _compression(value: Any) -> Compression:
     if isinstance(value, int) and value is not True:
         if value in _COMPRESSIONS.values():
             return Compression(value)
-        raise _refusal("compression", value, _COMPRESSIONS)
-    if isinstance(value, str) and _plain(value) in _ZARR_CODECS:
-        return _ZARR_CODECS[_plain(value)]
-    if not isinstance(value, str) or _plain(value) not in map(_plain, _COMPRESSIONS):
-        raise _refusal("compression", value, {**_COMPRESSIONS, **{name: name for name in _ZARR_CODECS}})
-    return _named("compression", value, _COMPRESSIONS)
+        raise refusal("compression", value, _COMPRESSIONS)
+    if isinstance(value, str) and plain(value) in _ZARR_CODECS:
+        return _ZARR_CODECS[plain(value)]
+    if not isinstance(value, str) or plain(value) not in map(plain, _COMPRESSIONS):
+        raise refusal("compression", value, {**_COMPRESSIONS, **{name: name for name in _ZARR_CODECS}})
+    return named("compression", value, _COMPRESSIONS)
 
 
 def _compression_level(value: Any, codec: Compression, zarr_codec: str | None) -> int | None:
     if value is None:
         return None
-    level = _int("compression_level", value)
+    level = integer("compression_level", value)
     name = zarr_codec or codec.name.lower().replace("adobe_", "")
     if codec not in LEVELS:
         raise UsageError(f"compression {name!r} has no levels; leave compression_level={level} out")
@@ -258,10 +258,10 @@ def _predictor(value: Any, codec: Compression) -> Predictor | None:
         found = Predictor.HORIZONTAL if value else Predictor.NONE
     elif isinstance(value, int):
         if value not in _PREDICTORS.values():
-            raise _refusal("predictor", value, _PREDICTORS)
+            raise refusal("predictor", value, _PREDICTORS)
         found = Predictor(value)
     else:
-        found = _named("predictor", value, _PREDICTORS)
+        found = named("predictor", value, _PREDICTORS)
     if found != Predictor.NONE and codec not in PREDICTED:
         raise UsageError("a predictor goes with compression 'deflate', 'zstd' or 'lzw' only; leave predictor= out")
     return found
@@ -271,7 +271,7 @@ def _tile_size(value: Any) -> tuple[int, int]:
     pair = tuple(value) if isinstance(value, (tuple, list, np.ndarray)) else (value, value)
     if len(pair) != 2:
         raise UsageError(f"tile_size={value!r} must be an int or a pair (rows, columns)")
-    rows, cols = (_int("tile_size", length) for length in pair)
+    rows, cols = (integer("tile_size", length) for length in pair)
     for length in (rows, cols):
         if length % 16 or not _LEAST_TILE <= length <= _MOST_TILE:
             near = min(max(-(-length // 16) * 16, _LEAST_TILE), _MOST_TILE)
@@ -286,7 +286,7 @@ def _sizes(argument: str, value: Any) -> tuple[int, ...] | None:
     lengths = tuple(value) if isinstance(value, (tuple, list, np.ndarray)) else (value, value)
     if not 2 <= len(lengths) <= 5:
         raise UsageError(f"{argument}={value!r} must be an int, or two to five for the last of the axes T, C, Z, Y, X")
-    sizes = tuple(_int(argument, length) for length in lengths)
+    sizes = tuple(integer(argument, length) for length in lengths)
     if min(sizes) < 1:
         raise UsageError(f"{argument}={value!r}: lengths are 1 or more")
     return sizes
@@ -304,7 +304,7 @@ def checked_series(value: Any) -> int | None:
     """Number of an image in a store of several, or UsageError."""
     if value is None:
         return None
-    number = -1 if isinstance(value, (bool, np.bool_)) else _int("series", value)
+    number = -1 if isinstance(value, (bool, np.bool_)) else integer("series", value)
     if not 0 <= number < 1 << 31:
         raise UsageError(f"series={value!r} must be 0 or more: the number of an image in a Zarr store of several")
     return number
@@ -320,43 +320,3 @@ def _levels(value: Any) -> int:
     if levels < 1:
         raise UsageError(f"levels={levels} must be at least 1 (the full resolution alone) or 'auto'")
     return levels
-
-
-def _named(argument: str, value: Any, known: Mapping[str, Value]) -> Value:
-    """Value that a user's word stands for, in any case and with any of ``-``, ``_`` and blanks between."""
-    if not isinstance(value, str):
-        raise _refusal(argument, value, known)
-    plain = {_plain(name): meaning for name, meaning in known.items()}
-    try:
-        return plain[_plain(value)]
-    except KeyError:
-        raise _refusal(argument, value, known) from None
-
-
-def _plain(word: str) -> str:
-    return word.strip().lower().replace("-", "").replace("_", "").replace(" ", "")
-
-
-def _refusal(argument: str, value: object, known: Mapping[str, object]) -> UsageError:
-    """The error that lists the first name of each value."""
-    first = {meaning: name for name, meaning in reversed(list(known.items()))}
-    names = [repr(name) for name in known if name in first.values()]
-    return UsageError(f"{argument}={value!r} is unknown; use {_listed(names)}")
-
-
-def _listed(words: Any) -> str:
-    texts = [str(word) for word in words]
-    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} or {texts[-1]}"
-
-
-def _int(argument: str, value: Any) -> int:
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise UsageError(f"{argument}={value!r} must be an int") from None
-
-
-def _flag(argument: str, value: Any) -> bool:
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    raise UsageError(f"{argument}={value!r} must be True or False")

@@ -18,7 +18,7 @@ HEAVY = {"tifffile", "imagecodecs", "ome_types", "zarr", "jpype", "fsspec", "das
 
 LAYERS = (
     ("errors", "enums", "axes", "limits", "units", "_locks", "_version"),
-    ("_coverage", "_cpus", "_gate", "_pool", "_positional", "_spill"),
+    ("_coverage", "_cpus", "_gate", "_pool", "_positional", "_spill", "_words"),
     ("selection", "tiling", "byteio", "metadata", "options", "_kernels"),
     ("plan", "_parallel", "omexml", "result", "target", "tilecache"),
     ("pyramid",),

@@ -188,7 +188,7 @@ def parse_options(
     codec = Compression.ADOBE_DEFLATE if is_any else _compression(compression)
     return WriteOptions(
         compression=codec,
-        compression_level=_compression_level(compression_level, codec, zarr_codec),
+        compression_level=_compression_level(compression_level, Compression.ZSTD if is_any else codec, zarr_codec),
         predictor=_predictor(predictor, codec),
         tile_size=_tile_size(tile_size),
         levels=_levels(levels),
@@ -218,6 +218,8 @@ def check_no_zarr(options: WriteOptions) -> None:
     for name in ("chunks", "shards", "zarr_version", "series"):
         if getattr(options, name) is not None:
             raise UsageError(f"{name}= is for names that end in .zarr; leave it out, or choose such a name")
+    if options.any_compression:
+        _compression_level(options.compression_level, options.compression, None)  # was looked at as that of zstd
     if options.zarr_codec is not None:
         raise UsageError(
             f"compression {options.zarr_codec!r} is for names that end in .zarr; TIFF has 'deflate' and 'zstd'"
@@ -275,7 +277,10 @@ def _tile_size(value: Any) -> tuple[int, int]:
     for length in (rows, cols):
         if length % 16 or not _LEAST_TILE <= length <= _MOST_TILE:
             near = min(max(-(-length // 16) * 16, _LEAST_TILE), _MOST_TILE)
-            raise UsageError(f"tile_size={value!r}: TIFF needs multiples of 16 up to {_MOST_TILE}, such as {near}")
+            raise UsageError(
+                f"tile_size={value!r}: tiles need multiples of 16 up to {_MOST_TILE}, such as {near}; chunks= of Zarr "
+                "may be of any size"
+            )
     return rows, cols
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import bfio
 from bfio.enums import Compression, Downsample, Predictor
 from bfio.errors import UsageError
 from bfio.options import AUTO_LEVELS, WriteOptions, parse_options
@@ -64,7 +65,8 @@ def test_other_values():
         ({"compression": 9}, "compression=9 is unknown; use 'deflate'"),
         ({"compression": True}, "use 'deflate'"),
         ({"compression": ["deflate"]}, "use 'deflate'"),
-        ({"compression_level": 13}, "must be 0 to 12"),
+        ({"compression": "deflate", "compression_level": 13}, "must be 0 to 12"),
+        ({"compression_level": 23}, "must be -7 to 22"),
         ({"compression_level": "high"}, "must be an int"),
         ({"compression": "lzw", "compression_level": 1}, "no levels"),
         ({"predictor": "vertical"}, "'none', 'horizontal' or 'float'"),
@@ -89,3 +91,11 @@ def test_a_wrong_value_is_answered_with_what_is_allowed(given, told):
     with pytest.raises(UsageError) as caught:
         parse_options(**given)
     assert told in str(caught.value)
+
+
+def test_levels_of_the_default_are_those_of_the_format(tmp_path):
+    """Deflate for TIFF, zstd for Zarr; what does not fit is told when the writer is made."""
+    with pytest.raises(UsageError, match="must be 0 to 12 with compression 'deflate'"):
+        bfio.BioWriter(tmp_path / "a.ome.tif", compression_level=19)
+    bfio.imwrite(tmp_path / "a.ome.zarr", np.ones((5, 5), np.uint8), compression_level=19)
+    assert '"level": 19' in (tmp_path / "a.ome.zarr" / "0" / "zarr.json").read_text()

@@ -21,6 +21,7 @@ from bfio.omezarr.writing.session import ZarrSession
 from bfio.omezarr.writing.state import State, is_unfinished
 from bfio.omezarr.writing.unfinished import UnfinishedCollection
 from bfio.options import WriteOptions
+from bfio.pyramid import check_method
 
 __all__ = [
     "OmeZarrWriter",
@@ -63,7 +64,8 @@ def open_writer(path: Path, series: Series, xml: str, options: WriteOptions) -> 
         _check_same(begun, recipe)
         return OmeZarrWriter(begun)
     flat = replace(flat, levels=_levels(recipe))
-    made = documents(flat, array_metas(recipe), AXES, recipe.version, xml, str(recipe.downsample))
+    how = check_method(recipe.dtype, str(recipe.downsample)) if recipe.n_levels > 1 else str(recipe.downsample)
+    made = documents(flat, array_metas(recipe), AXES, recipe.version, xml, how)
     state = State(recipe, series)
     return OmeZarrWriter(
         begin.create(target, state, made, workers, durable=options.durable, overwrite=bool(options.overwrite))

@@ -9,10 +9,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bfio._parallel import Workers
-from bfio.omezarr.writing.folder import Lock, claim, create_folder, open_folder, remove_notes, write_file
+from bfio.omezarr.writing.folder import (
+    Lock,
+    claim,
+    create_folder,
+    open_folder,
+    remove_notes,
+    sync_beginning,
+    write_file,
+)
+from bfio.omezarr.writing.notes import heed_notes
 from bfio.omezarr.writing.session import GUESTS, ZarrSession
 from bfio.omezarr.writing.state import NOTES, STATE, State, boot_mark, is_unfinished, read_state
 from bfio.omezarr.writing.stored import read_image
+from bfio.omezarr.writing.unsynced import sync_folder
 from bfio.target import part_path
 
 __all__ = ["append", "attach", "create", "resume"]
@@ -36,9 +46,11 @@ def create(
     """
     folder, lock = create_folder(target)
     try:
-        _write_state(folder, state)
+        _write_state(folder, state, durable=False)
         for key, data in documents.items():
-            write_file(folder / key, data, durable=durable)
+            write_file(folder / key, data, durable=False)
+        if durable:
+            sync_beginning(folder)
         session = ZarrSession(target, folder, state, workers, lock, coordinator=True, durable=durable, resumed=False)
     except BaseException:
         lock.close()
@@ -68,7 +80,7 @@ def append(target: Path, workers: Workers, *, durable: bool) -> ZarrSession:
     lock = claim(target)
     try:
         _remove_leftovers(target)
-        _write_state(target, state)
+        _write_state(target, state, durable=durable)
         session = ZarrSession(target, target, state, workers, lock, coordinator=True, durable=durable, resumed=True)
     except BaseException:
         if not is_left_over:
@@ -82,9 +94,12 @@ def append(target: Path, workers: Workers, *, durable: bool) -> ZarrSession:
     return session
 
 
-def _write_state(folder: Path, state: State) -> None:
-    _note_boot(folder, durable=False)
-    write_file(folder / NOTES / STATE, state.to_bytes(), durable=False)
+def _write_state(folder: Path, state: State, *, durable: bool) -> None:
+    _note_boot(folder, durable=durable)
+    write_file(folder / NOTES / STATE, state.to_bytes(), durable=durable)
+    if durable:
+        sync_folder(folder / NOTES)
+        sync_folder(folder)
 
 
 def _note_boot(folder: Path, *, durable: bool) -> None:
@@ -107,9 +122,13 @@ def resume(target: Path, workers: Workers, *, durable: bool, overwrite: bool) ->
     lock = claim(folder)
     try:
         state = read_state(folder)
+        if durable:
+            sync_beginning(folder)  # the former writer may not have waited for it
         session = ZarrSession(target, folder, state, workers, lock, coordinator=True, durable=durable, resumed=True)
-        session.restore(alone=_remove_leftovers(folder))
-        _note_boot(folder, durable=durable)
+        alone = _remove_leftovers(folder)
+        session.restore(alone=alone)
+        if alone:  # now the notes tell what is not to be believed
+            _note_boot(folder, durable=durable)
     except BaseException:
         lock.close()
         raise
@@ -150,7 +169,9 @@ def attach(target: Path, workers: Workers, *, durable: bool = True) -> ZarrSessi
     try:
         lock.take(shared=True)
         (folder / NOTES / GUESTS).touch()
-        return ZarrSession(target, folder, state, workers, lock, coordinator=False, durable=durable, resumed=False)
+        session = ZarrSession(target, folder, state, workers, lock, coordinator=False, durable=durable, resumed=False)
+        heed_notes(folder, session.assembler)
+        return session
     except BaseException:
         lock.close()
         raise

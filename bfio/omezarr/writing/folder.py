@@ -11,9 +11,10 @@ from pathlib import Path
 
 from bfio.errors import UsageError
 from bfio.omezarr.writing.state import NOTES, STATE, is_unfinished, read_state
+from bfio.omezarr.writing.unsynced import sync_file, sync_folder
 from bfio.target import part_path, target_path
 
-__all__ = ["Lock", "claim", "create_folder", "open_folder", "publish", "remove_notes", "sync_folder", "write_file"]
+__all__ = ["Lock", "claim", "create_folder", "open_folder", "publish", "remove_notes", "sync_beginning", "write_file"]
 
 if sys.platform != "win32":
     import fcntl
@@ -154,11 +155,11 @@ def write_file(path: Path, data: bytes, *, durable: bool) -> None:
         raise
 
 
-def sync_folder(path: Path) -> None:
-    """Wait until the names in a folder are on the disk, where the system can."""
-    with suppress(OSError):
-        fd = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+def sync_beginning(folder: Path) -> None:
+    """Bring to the disk what a store begins with: its documents and notes, and their names."""
+    for one in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
+        for path in one.iterdir():
+            if path.suffix in (".json", ".xml") or path.name.startswith(".z"):
+                sync_file(path)
+        sync_folder(one)
+    sync_folder(folder.parent)

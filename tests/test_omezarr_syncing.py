@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from bfio._parallel import Workers
 from bfio.omezarr.writing import unsynced
 from bfio.omezarr.writing.sinks import open_sink
 
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 
 @pytest.fixture
 def log(monkeypatch):

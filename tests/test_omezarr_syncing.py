@@ -16,6 +16,7 @@ from bfio.omezarr.writing.sinks import open_sink
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 
+
 @pytest.fixture
 def log(monkeypatch):
     """What was synced and renamed, by the names of the files."""

@@ -88,7 +88,8 @@ ZARR = Kind(
     """48 x 2048 x 2048 uint16 (403 MB), zstd level 1, Zarr 3: chunk files of 1 x 1024 x 1024, and chunks of 16 x 128 x
 128 in shards of 48 x 1024 x 1024. All read the same store, made by zarr-python; the pixels of all are checked against
 the image, and what is written is read back by tensorstore. A store is opened in each round, by its clock. Nobody
-waits for the disk (bfio: `durable=False`, tensorstore: `file_io_sync` off; both wait by default). Regions: bfio has
+waits for the disk (bfio: `durable=False`, tensorstore: `file_io_sync` off; both wait by default) where the row does
+not say so; tensorstore then waits for each file, bfio for all at the end. Regions: bfio has
 its cache of chunks, as it is by default; tensorstore has none by default. zarrs is zarr-python with the pipeline of
 that name. CPU time is that of all threads of a contender: other work on the machine disturbs it less.""",
     ["work", "bfio, ms", "tensorstore, ms", "zarr-python, ms", "zarrs, ms", *_PAIR, "ratios of CPU time", "reached"],

@@ -144,7 +144,20 @@ def _rows(layout: Layout) -> tuple[StoreWriteRow | StoreReadRow, ...]:
     )
 
 
+def _durable_row(layout: Layout) -> StoreWriteRow:
+    """Who returns when the disk has all of it: by default, both; zarr-python has no such option."""
+    image = {"image": str(Cache.place(IMAGE)), "chunks": layout.chunks, "shards": layout.shards}
+    ours = image | {"compression": "zstd", "compression_level": LEVEL, "durable": True}
+    entries = (
+        Entry(BFIO, zarr(BFIO), "write", ours),
+        Entry("tensorstore", zarr("tensorstore"), "write", image | {"level": LEVEL, "sync": True}),
+    )
+    return StoreWriteRow(f"zarr-durable-{layout.key}", f"write to the disk, {layout.title}", 1.0, entries)
+
+
+_FILES = Layout("files", "chunk files 1 x 1024 x 1024", (1, 1024, 1024))
 ZARR_ROWS = (
-    *_rows(Layout("files", "chunk files 1 x 1024 x 1024", (1, 1024, 1024))),
+    *_rows(_FILES),
+    _durable_row(_FILES),
     *_rows(Layout("shards", "chunks 16 x 128 x 128 in shards", (16, 128, 128), (48, 1024, 1024))),
 )

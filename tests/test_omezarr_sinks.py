@@ -215,18 +215,6 @@ def test_threads_that_put_the_same_chunk(tmp_path):
     assert not [name for name in store.files() if name.endswith("partial")]
 
 
-def test_durable_files_are_synced_before_they_get_their_names(tmp_path, monkeypatch):
-    log = []
-    for name in ("fsync", "replace"):
-        real = getattr(os, name)
-        monkeypatch.setattr(os, name, lambda *args, real=real, name=name: (log.append(name), real(*args)))
-    store = Store(tmp_path, v3((32, 32), (32, 32)), durable=True)
-    store.put(store.image())
-    assert log == ["fsync", "replace"]
-    store.sink.flush()
-    assert log[2:] and set(log[2:]) == {"fsync"}
-
-
 def test_meta_without_level(tmp_path):
     store = Store(tmp_path, DOCUMENTS["zstd"])
     chain = dataclasses.replace(store.meta.chain, level=None)

@@ -10,10 +10,20 @@ from pathlib import Path
 
 from bfio._parallel import Workers
 from bfio.omezarr.writing.destination import Destination
-from bfio.omezarr.writing.folder import Lock, claim, create_folder, open_folder, remove_notes, write_file
+from bfio.omezarr.writing.folder import (
+    Lock,
+    claim,
+    create_folder,
+    open_folder,
+    remove_notes,
+    sync_beginning,
+    write_file,
+)
+from bfio.omezarr.writing.notes import heed_notes
 from bfio.omezarr.writing.session import GUESTS, ZarrSession
 from bfio.omezarr.writing.state import BOOT, NOTES, STATE, State, boot_mark, is_unfinished, read_state
 from bfio.omezarr.writing.stored import read_image
+from bfio.omezarr.writing.unsynced import sync_folder
 
 __all__ = ["append", "attach", "create", "resume"]
 
@@ -69,8 +79,7 @@ def append(target: Destination, workers: Workers, *, durable: bool) -> ZarrSessi
     lock = claim(folder)
     try:
         _remove_leftovers(folder)
-        _note_boot(folder, durable=False)
-        write_file(folder / NOTES / STATE, state.to_bytes(), durable=False)
+        _write_state(folder, state, durable=durable)
         session = ZarrSession(target, folder, state, workers, lock, coordinator=True, durable=durable, resumed=True)
     except BaseException:
         if not is_left_over:
@@ -82,6 +91,14 @@ def append(target: Destination, workers: Workers, *, durable: bool) -> ZarrSessi
     session.anew = is_left_over
     session.assembler.feeding = not is_left_over
     return session
+
+
+def _write_state(folder: Path, state: State, *, durable: bool) -> None:
+    _note_boot(folder, durable=durable)
+    write_file(folder / NOTES / STATE, state.to_bytes(), durable=durable)
+    if durable:
+        sync_folder(folder / NOTES)
+        sync_folder(folder)
 
 
 def _note_boot(folder: Path, *, durable: bool) -> None:
@@ -108,9 +125,13 @@ def resume(target: Destination, workers: Workers, *, durable: bool, overwrite: b
     lock = claim(folder)
     try:
         state = read_state(folder)
+        if durable:
+            sync_beginning(folder)  # the former writer may not have waited for it
         session = ZarrSession(target, folder, state, workers, lock, coordinator=True, durable=durable, resumed=True)
-        session.restore(alone=_remove_leftovers(folder))
-        _note_boot(folder, durable=durable)
+        alone = _remove_leftovers(folder)
+        session.restore(alone=alone)
+        if alone:  # now the notes tell what is not to be believed
+            _note_boot(folder, durable=durable)
     except BaseException:
         lock.close()
         raise
@@ -151,7 +172,9 @@ def attach(target: Destination, workers: Workers, *, durable: bool = True) -> Za
     try:
         lock.take(shared=True)
         (folder / NOTES / GUESTS).touch()
-        return ZarrSession(target, folder, state, workers, lock, coordinator=False, durable=durable, resumed=False)
+        session = ZarrSession(target, folder, state, workers, lock, coordinator=False, durable=durable, resumed=False)
+        heed_notes(folder, session.assembler)
+        return session
     except BaseException:
         lock.close()
         raise

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from operator import ge
 from pathlib import Path
 
@@ -24,13 +25,16 @@ __all__ = ["ChunkFiles", "IndexParser", "checked_index", "read_error"]
 class ChunkFiles:
     """The sink of an array without shards; see :class:`bfio.omezarr.writing.sinks.ChunkSink`."""
 
-    def __init__(self, folder: Path, meta: ArrayMeta, workers: Workers, *, durable: bool, resume: bool) -> None:
+    def __init__(
+        self, folder: Path, meta: ArrayMeta, workers: Workers, *, durable: bool, resume: bool, in_place: bool
+    ) -> None:
         self.meta, self._root, self._workers = meta, folder / meta.path, workers
         self._grid, self._prefix = meta.grid, f"{self._root}{os.sep}"
         self._codec = ChunkCodec(meta)
-        self._files = Files(self._root, durable)
+        self._files = Files(self._root, durable, self._lose)
         self._arenas = Arenas(self._codec.room, workers.n)
         self._written = np.zeros(meta.grid, bool)
+        self._counted_on = np.full(meta.grid, in_place)  # by a finished store, or by notes
         self._lock = threading.Lock()
         self._unseen = resume  # what is on the disk was not looked for yet
         if resume:
@@ -70,8 +74,10 @@ class ChunkFiles:
                 if data is None:
                     self._files.remove(path)
                 else:
-                    self._files.write(path, [data])
+                    self._files.write(path, [data], first=bool(self._counted_on[index]))
             self._written[index] = True
+        with self._sync_errors():
+            self._files.relieve()
 
     def get(self, index: Index) -> np.ndarray | None:
         """Pixels of a chunk; None: it was never written."""
@@ -110,13 +116,44 @@ class ChunkFiles:
             if index is not None:
                 self._written[index] = True
 
+    def adopt(self, noted: np.ndarray, found: np.ndarray) -> None:
+        """Begin with what others have written."""
+        self._counted_on |= noted
+        for index in map(tuple, np.argwhere(found).tolist()):
+            self._files.adopt(self._path(index))
+
     def flush(self) -> None:
-        """Bring the names of all files so far to the disk, if that is wanted."""
-        self._files.sync()
+        """Bring all files so far to the disk, if that is wanted."""
+        written = self._written.copy()
+        with self._sync_errors():
+            self._files.sync()
+        self._counted_on |= written
 
     def finish(self) -> None:
         """Nothing is left to do but that."""
-        self._files.sync()
+        self.flush()
+
+    @contextmanager
+    def _sync_errors(self) -> Iterator[None]:
+        """Let what goes wrong with a file that was written before name its chunk."""
+        try:
+            yield
+        except OSError as error:
+            path = str(error.filename)
+            with write_errors(self.meta, path, self._index_of(path)):
+                raise
+
+    def _index_of(self, path: str) -> Index:
+        key = os.path.relpath(path, self._root).replace(os.sep, "/")
+        return IndexParser(self.meta, self._grid)(key) or (0,) * len(self._grid)
+
+    def _lose(self, path: str) -> None:
+        """Remove a file that the disk could not take: a session that resumes would believe it."""
+        index = self._index_of(path)
+        if not self._counted_on[index]:
+            self._written[index] = False
+            with suppress(OSError):
+                os.unlink(path)
 
     def abandon(self) -> None:
         """Whole chunks stay, for a session that resumes."""

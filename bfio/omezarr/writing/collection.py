@@ -27,7 +27,8 @@ from bfio.omezarr.metadata_out import VERSIONS, group_documents
 from bfio.omezarr.nodes import Folder
 from bfio.omezarr.series import read_series
 from bfio.omezarr.tree import LAYOUT, listed_series
-from bfio.omezarr.writing.folder import sync_folder, write_file
+from bfio.omezarr.writing.folder import write_file
+from bfio.omezarr.writing.unsynced import sync_folder
 from bfio.omezarr.xml_out import metadata_only
 from bfio.target import is_zarr_store
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bfio.omezarr.writing.files import BINARY
+from bfio.omezarr.writing.unsynced import BINARY
 
 __all__ = ["Descriptors"]
 

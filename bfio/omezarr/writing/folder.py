@@ -14,6 +14,7 @@ from pathlib import Path
 from bfio.errors import UsageError
 from bfio.omezarr.writing.names import is_abandoned, own_name
 from bfio.omezarr.writing.state import NOTES, STATE, is_unfinished, read_state
+from bfio.omezarr.writing.unsynced import sync_file, sync_folder
 
 __all__ = [
     "Lock",
@@ -23,7 +24,7 @@ __all__ = [
     "publish",
     "remove_leftover",
     "remove_notes",
-    "sync_folder",
+    "sync_beginning",
     "write_file",
 ]
 
@@ -93,11 +94,15 @@ def create_folder(part: Path, mark: str, files: Mapping[str, bytes], *, durable:
     try:
         os.mkdir(fresh)
         for key, data in files.items():
-            write_file(fresh / key, data, durable=durable)
+            write_file(fresh / key, data, durable=False)
+        if durable:
+            sync_beginning(fresh)
         lock = claim(fresh)
         if sys.platform == "win32":
             lock.close()  # folders of open files can not be renamed there
         _appear(fresh, part)
+        if durable:
+            sync_folder(part.parent)
         return claim(part) if sys.platform == "win32" else lock
     except BaseException:
         if lock is not None:
@@ -227,11 +232,11 @@ def write_file(path: Path, data: bytes, *, durable: bool) -> None:
         raise
 
 
-def sync_folder(path: Path) -> None:
-    """Wait until the names in a folder are on the disk, where the system can."""
-    with suppress(OSError):
-        fd = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+def sync_beginning(folder: Path) -> None:
+    """Bring to the disk what a store begins with: its documents and notes, and their names."""
+    for one in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
+        for path in one.iterdir():
+            if path.suffix in (".json", ".xml") or path.name.startswith(".z"):
+                sync_file(path)
+        sync_folder(one)
+    sync_folder(folder.parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -69,7 +70,7 @@ class GrowingShard:
         self._lock = threading.Lock()
         self._table, self.done = empty_table(self._n), np.zeros(self._n, bool)
         self._stop = self._base
-        self._is_begun = False
+        self._is_begun = self._is_lost = False
         self.n_users = 0
         if resume:
             self._resume()
@@ -138,6 +139,17 @@ class GrowingShard:
                 if self._old is not None:
                     self._old[number] = EMPTY
 
+    def _sync(self, fd: int) -> None:
+        """Wait for the disk. The system tells an error only once: after one, nothing of the file is certain."""
+        if self._is_lost:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        if self._durable:
+            try:
+                os.fsync(fd)
+            except OSError:
+                self._is_lost = True
+                raise
+
     def _begin(self) -> None:
         """Make the file. A checkpoint that is there belongs to another."""
         with self._lock:
@@ -178,7 +190,7 @@ class GrowingShard:
             self._begin()
         if self._durable:
             with self._descriptors.use(self._part) as fd:
-                os.fsync(fd)
+                self._sync(fd)
         self._files.write(self._checkpoint, [raw])
 
     def complete(self) -> None:
@@ -213,8 +225,7 @@ class GrowingShard:
             at = self._stop if self._meta.index_at_end else 0
             pwrite(fd, index, at)
             os.ftruncate(fd, max(self._stop, at + len(index)))  # an index that failed half way may be longer
-            if self._durable:
-                os.fsync(fd)
+            self._sync(fd)
         self._descriptors.close(self._part)
         self._files.rename(self._part, self.path)
 

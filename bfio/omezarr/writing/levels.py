@@ -13,7 +13,7 @@ from bfio.pyramid import halve
 __all__ = ["complete_levels"]
 
 
-def complete_levels(assembler: Assembler, *, anew: bool) -> None:
+def complete_levels(assembler: Assembler, *, anew: bool, in_place: bool) -> None:
     """Store all that is missing. No other thread may write meanwhile.
 
     Parameters
@@ -21,9 +21,13 @@ def complete_levels(assembler: Assembler, *, anew: bool) -> None:
     assembler : Assembler
     anew : bool
         Whether nothing that the lower levels have is to be believed.
+    in_place : bool
+        Whether chunks that nothing is known about are right all the same.
     """
     assembler.settle(0)
     for level in range(1, assembler.n_levels):
+        if anew and not in_place:
+            _empty(assembler, level)
         _complete(assembler, level, anew=anew or not assembler.feeding or not is_fed(assembler.metas, level))
 
 
@@ -41,6 +45,14 @@ def _complete(assembler: Assembler, level: int, *, anew: bool) -> None:
             assembler.put(level, batch)
             batch = []
     assembler.put(level, batch)
+
+
+def _empty(assembler: Assembler, level: int) -> None:
+    """Remove chunks that a former session made of what was lost since."""
+    meta = assembler.metas[level]
+    stale = assembler.sinks[level].written() & ~_has_source(assembler, level)
+    for index in map(tuple, np.argwhere(stale).tolist()):
+        assembler.sinks[level].put([index], [np.full(meta.chunk, meta.fill, meta.dtype)])
 
 
 def _sources(assembler: Assembler, level: int, index: Index) -> tuple[range, ...]:

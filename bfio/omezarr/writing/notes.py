@@ -17,8 +17,9 @@ from bfio.omezarr.writing.assembling import Assembler
 from bfio.omezarr.writing.cutting import Index, Part
 from bfio.omezarr.writing.folder import write_file
 from bfio.omezarr.writing.state import BOOT, NOTES, boot_mark, packed_flags, read_flags, read_json
+from bfio.omezarr.writing.unsynced import sync_folder
 
-__all__ = ["WRITER", "guest_notes", "keep_notes", "new_token", "restore", "take_over"]
+__all__ = ["WRITER", "guest_notes", "heed_notes", "keep_notes", "new_token", "restore", "take_over"]
 
 WRITER = "writer"
 _FLAGS, _PARTS = "stored-", "parts.npy"
@@ -29,16 +30,43 @@ def new_token() -> str:
     return f"{os.getpid()}-{secrets.token_hex(4)}"
 
 
-def keep_notes(folder: Path, assembler: Assembler, token: str = WRITER, *, durable: bool) -> None:
-    """Write down what this process has stored; the writer, no guest, also keeps parts of chunks."""
-    values: dict[str, Any] = {"boot": boot_mark(), "flags": packed_flags(assembler.written[0])}
+def keep_notes(
+    folder: Path, assembler: Assembler, token: str = WRITER, shown: Iterable[Index] = (), *, durable: bool
+) -> None:
+    """Write down what this process has stored; the writer, no guest, also keeps parts of chunks.
+
+    Parameters
+    ----------
+    folder : Path
+    assembler : Assembler
+        Its sinks were flushed.
+    token : str
+    shown : iterable of tuple of int
+        Chunks that have files, and are not to be believed.
+    durable : bool
+    """
+    values: dict[str, Any] = {"boot": boot_mark(), "durable": durable, "flags": packed_flags(assembler.written[0])}
     if token == WRITER:
         values |= _keep_parts(folder, assembler, durable=durable)
+        values["shown"] = packed_flags(_mask(shown, assembler.written[0].shape))
     write_file(_path(folder, token), json.dumps(values).encode(), durable=durable)
+    if durable:
+        sync_folder(folder / NOTES)
     if token == WRITER:
         for former in (folder / NOTES).glob(f"*{_PARTS}"):
             if former.name != values["pixels"]:
                 former.unlink()
+
+
+def _mask(indices: Iterable[Index], shape: Index) -> np.ndarray:
+    mask = np.zeros(shape, bool)
+    for index in indices:
+        mask[index] = True
+    return mask
+
+
+def _indices(mask: np.ndarray) -> set[Index]:
+    return set(map(tuple, np.argwhere(mask).tolist()))
 
 
 def _path(folder: Path, token: str) -> Path:
@@ -61,10 +89,12 @@ def _keep_parts(folder: Path, assembler: Assembler, *, durable: bool) -> dict[st
         file.flush()
         if durable:
             os.fsync(file.fileno())
+    if durable:
+        sync_folder(folder / NOTES)  # before a note tells of it
     return {"parts": parts, "pixels": name, "check": check}
 
 
-def guest_notes(folder: Path, assembler: Assembler, shown: Iterable[Index]) -> None:
+def guest_notes(folder: Path, assembler: Assembler, there: np.ndarray, shown: Iterable[Index] = ()) -> None:
     """Learn what other processes have stored: from their notes, and from the chunks that are there.
 
     They write whole chunks only, so parts of these count no more.
@@ -73,19 +103,34 @@ def guest_notes(folder: Path, assembler: Assembler, shown: Iterable[Index]) -> N
     ----------
     folder : Path
     assembler : Assembler
+    there : ndarray of bool
+        Chunks that have files.
     shown : iterable of tuple of int
-        Chunks that were stored before they were whole.
+        Those of them that are not to be believed.
     """
     written = assembler.written[0]
-    found = assembler.sinks[0].written() & ~written
-    for index in shown:
-        found[index] = False
+    noted, found = written.copy(), there & ~_mask(shown, written.shape)
     for path in _guests(folder):
-        found |= read_flags(read_json(path).get("flags"), written.shape)
+        values = read_json(path)
+        flags = read_flags(values.get("flags"), written.shape)
+        if values.get("durable"):
+            noted |= flags
+        elif values.get("boot") == boot_mark():
+            found |= flags
+    fresh = (noted | found) & ~written
+    assembler.sinks[0].adopt(noted, found & ~noted)
     for index in assembler.partials[0].indices():
-        if found[index]:
+        if fresh[index]:
             assembler.partials[0].forget(index)
-    written |= found
+    written |= fresh
+
+
+def heed_notes(folder: Path, assembler: Assembler) -> None:
+    """Replace nothing that a note counts on, before what replaces it is on the disk."""
+    noted = np.zeros_like(assembler.written[0])
+    for path in (folder / NOTES).glob(f"{_FLAGS}*.json"):
+        noted |= _flags(read_json(path), "flags", noted.shape)
+    assembler.sinks[0].adopt(noted, np.zeros_like(noted))
 
 
 def _guests(folder: Path) -> list[Path]:
@@ -93,16 +138,24 @@ def _guests(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / NOTES).glob(f"{_FLAGS}*.json") if path != _path(folder, WRITER))
 
 
-def take_over(folder: Path, assembler: Assembler, *, durable: bool) -> None:
+def take_over(folder: Path, assembler: Assembler, shown: Iterable[Index], *, durable: bool) -> None:
     """Make the notes of guests that are gone the writer's own."""
     guests = _guests(folder)
-    keep_notes(folder, assembler, durable=durable)
+    assembler.sinks[0].flush()
+    keep_notes(folder, assembler, WRITER, shown, durable=durable)
     for path in guests:
         path.unlink()
 
 
-def restore(folder: Path, assembler: Assembler) -> list[Index]:
-    """Go on from the notes: chunks that are stored, and the parts of others, whose positions are told.
+def restore(folder: Path, assembler: Assembler) -> set[Index]:
+    """Go on from the notes: chunks that are stored, and the parts of others.
+
+    After a new start of the machine (or on another one) notes alone count: what was not synced may be torn.
+
+    Returns
+    -------
+    set of tuple of int
+        Chunks that have files, and are not to be believed.
 
     Raises
     ------
@@ -110,14 +163,24 @@ def restore(folder: Path, assembler: Assembler) -> list[Index]:
         The notes are damaged.
     """
     written, notes = assembler.written[0], _path(folder, WRITER)
-    values = read_json(notes) if notes.exists() else {"boot": 0, "flags": None, "parts": [], "pixels": None}
-    if values.get("flags") is not None:
-        written |= read_flags(values["flags"], written.shape)
+    values = read_json(notes) if notes.exists() else {"flags": None, "parts": [], "pixels": None}
+    flags, shown = _flags(values, "flags", written.shape), _indices(_flags(values, "shown", written.shape))
     began = read_json(folder / NOTES / BOOT).get("boot")
-    partial = _restore_parts(folder, assembler, values)
+    shown.update(_restore_parts(folder, assembler, values))
+    there = np.zeros_like(written)
     if began and began == boot_mark():
-        guest_notes(folder, assembler, partial)
-    return partial
+        there = assembler.sinks[0].written()
+    elif assembler.metas[0].shard is None:  # finished shards are never torn
+        shown |= _indices(assembler.sinks[0].written() & ~flags)
+    written |= flags
+    assembler.sinks[0].adopt(flags, flags & (not values.get("durable")))
+    guest_notes(folder, assembler, there, shown)
+    return shown
+
+
+def _flags(values: Any, name: str, shape: Index) -> np.ndarray:
+    """Flags of a note, none where it has none."""
+    return np.zeros(shape, bool) if values.get(name) is None else read_flags(values[name], shape)
 
 
 def _restore_parts(folder: Path, assembler: Assembler, values: Any) -> list[Index]:

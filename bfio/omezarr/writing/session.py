@@ -18,7 +18,7 @@ from bfio.omezarr.arraymeta import ArrayMeta
 from bfio.omezarr.writing.assembling import Assembler
 from bfio.omezarr.writing.cutting import Index, first_uncut
 from bfio.omezarr.writing.destination import Destination
-from bfio.omezarr.writing.folder import Lock, remove_notes, sync_folder
+from bfio.omezarr.writing.folder import Lock, remove_notes
 from bfio.omezarr.writing.levels import complete_levels
 from bfio.omezarr.writing.missing import Region, missing_regions
 from bfio.omezarr.writing.notes import WRITER, guest_notes, keep_notes, new_token, restore, take_over
@@ -93,7 +93,7 @@ class ZarrSession:
         """Go on from the notes of earlier writers; see :func:`bfio.omezarr.writing.begin.resume`."""
         self._shown.update(restore(self.folder, self._assembler))
         if alone:
-            take_over(self.folder, self._assembler, durable=self.durable)
+            take_over(self.folder, self._assembler, self._shown, durable=self.durable)
 
     def write(self, box: Box, block: np.ndarray) -> None:
         """Write a block of full resolution.
@@ -134,7 +134,7 @@ class ZarrSession:
             self._settle_stored()
         for sink in assembler.sinks:
             sink.flush()
-        keep_notes(self.folder, assembler, self._token, durable=self.durable)
+        keep_notes(self.folder, assembler, self._token, self._shown, durable=self.durable)
         if self._coordinator:
             self._show_parts()
 
@@ -206,26 +206,21 @@ class ZarrSession:
 
     def _look_around(self) -> None:
         """Learn what other processes have stored; of unfinished shards, what they have told."""
-        kept = self._assembler.sinks[0]
-        if self._metas[0].shard is None:
-            self._assembler.sinks[0] = self._open(0, True)
-        guest_notes(self.folder, self._assembler, self._shown)
-        self._assembler.sinks[0] = kept
+        sink = self._assembler.sinks[0] if self._metas[0].shard is not None else self._open(0, True)
+        guest_notes(self.folder, self._assembler, sink.written(), self._shown)
 
     def _finish(self) -> None:
         assembler = self._assembler
         if not self._alone:
             assembler.sinks[0].finish()
             assembler.sinks[0] = self._open(0, True)
-            guest_notes(self.folder, assembler, self._shown)
+            guest_notes(self.folder, assembler, assembler.sinks[0].written(), self._shown)
         self._fill_missing()
-        complete_levels(assembler, anew=self.anew or not self._alone)
+        complete_levels(assembler, anew=self.anew or not self._alone, in_place=self.state.in_place)
         for sink in assembler.sinks:
             sink.finish()
         set_windows(self.folder, assembler, self.state.series, widen=self.state.in_place, durable=self.durable)
         assembler.close()
-        if self.durable:
-            sync_folder(self.folder)
         if sys.platform == "win32":
             self._lock.close()  # folders of open files can not be renamed there
         if not self.state.in_place:

@@ -44,7 +44,9 @@ class ShardFiles:
     finished shard are collected; :meth:`finish` copies the others and replaces the file.
     """
 
-    def __init__(self, folder: Path, meta: ArrayMeta, workers: Workers, *, durable: bool, resume: bool) -> None:
+    def __init__(
+        self, folder: Path, meta: ArrayMeta, workers: Workers, *, durable: bool, resume: bool, in_place: bool
+    ) -> None:  # a shard is always on the disk before it gets its name
         self.meta, self._root, self._workers = meta, folder / meta.path, workers
         self._durable, self._resume = durable, resume
         self._codec = ChunkCodec(meta)
@@ -267,14 +269,31 @@ class ShardFiles:
 
     # -- ends ---------------------------------------------------------------------------------------------------------
 
+    def adopt(self, noted: np.ndarray, found: np.ndarray) -> None:
+        """Begin with what others have written."""
+        for shard in {self._place(index)[0] for index in np.argwhere(found).tolist()}:
+            path = self._path(shard)
+            for one in (path, path.with_name(path.name + PART), path.with_name(path.name + CHECKPOINT)):
+                self._files.adopt(one)
+
     def flush(self) -> None:
         """Write down where the chunks of unfinished shards are."""
         with self._changed:
             live = list(self._live)
-        for shard in live:
-            with write_errors(self.meta, self._path(shard), self._first(shard)), self._reading(shard) as growing:
-                growing.checkpoint()
-        self._files.sync()
+        for _ in self._workers.map(self._checkpoint, live):
+            pass
+        self._sync()
+
+    def _checkpoint(self, shard: Index) -> None:
+        with write_errors(self.meta, self._path(shard), self._first(shard)), self._reading(shard) as growing:
+            growing.checkpoint()
+
+    def _sync(self) -> None:
+        try:
+            self._files.sync()
+        except OSError as error:
+            with write_errors(self.meta, str(error.filename), (0,) * len(self._grid)):
+                raise
 
     def finish(self) -> None:
         """Finish all shards, those too that a former session left."""
@@ -287,7 +306,7 @@ class ShardFiles:
         for shard in live:
             with write_errors(self.meta, self._path(shard), self._first(shard)):
                 self._complete(shard)
-        self._files.sync()
+        self._sync()
 
     def _left_behind(self) -> set[Index]:
         """Shards that are not finished and not being written."""

@@ -58,8 +58,24 @@ class ChunkSink(Protocol):
     def written(self) -> np.ndarray:
         """Map (bool, one per chunk, of the grid's shape) of the chunks that were written; a copy."""
 
+    def adopt(self, noted: np.ndarray, found: np.ndarray) -> None:
+        """Go on beside or after others.
+
+        Parameters
+        ----------
+        noted, found : ndarray of bool
+            Chunks that others have written, of the grid's shape: those of which notes tell, and those that the next
+            :meth:`flush` must bring to the disk.
+        """
+
     def flush(self) -> None:
-        """Make what was put so far survive a killed process (and, if durable, a crash of the machine)."""
+        """Make what was put so far survive a killed process (and, if durable, a crash of the machine).
+
+        Raises
+        ------
+        TileWriteError
+            The disk could not take a chunk; it counts as not written.
+        """
 
     def finish(self) -> None:
         """Give all files their final names. Chunks may be put afterwards, then this must be called again."""
@@ -68,7 +84,9 @@ class ChunkSink(Protocol):
         """Close all files; what was flushed stays for a session that resumes."""
 
 
-def open_sink(folder: Path, meta: ArrayMeta, workers: Workers, *, durable: bool, resume: bool) -> ChunkSink:
+def open_sink(
+    folder: Path, meta: ArrayMeta, workers: Workers, *, durable: bool, resume: bool, in_place: bool = False
+) -> ChunkSink:
     """The sink of one array.
 
     Parameters
@@ -79,10 +97,13 @@ def open_sink(folder: Path, meta: ArrayMeta, workers: Workers, *, durable: bool,
     workers : Workers
         Their threads encode.
     durable : bool
-        Whether files are on the disk before they get their names.
+        Whether files are on the disk after :meth:`~ChunkSink.flush`, and whether what is there by then is only replaced
+        by files that are on the disk, too.
     resume : bool
         Whether chunks that are on the disk count as written, and unfinished shards are taken over. Of several
         processes that write to one array, only the first may say so. They must not write to the same shard.
+    in_place : bool
+        Whether the array is finished, and no file may get a name in it before it is on the disk.
 
     Raises
     ------
@@ -90,4 +111,4 @@ def open_sink(folder: Path, meta: ArrayMeta, workers: Workers, *, durable: bool,
         Only zarr-python knows the array's codecs.
     """
     kind = ChunkFiles if meta.shard is None else ShardFiles
-    return kind(folder, meta, workers, durable=durable, resume=resume)
+    return kind(folder, meta, workers, durable=durable, resume=resume, in_place=in_place)

@@ -54,7 +54,7 @@ class StoredImage:
 
     def sink(self, folder: Path, level: int, workers: Workers, *, durable: bool, resume: bool) -> ChunkSink:
         """Where the chunks of one of :attr:`metas` go."""
-        opened = open_sink(folder, self.arrays[level], workers, durable=durable, resume=resume)
+        opened = open_sink(folder, self.arrays[level], workers, durable=durable, resume=resume, in_place=True)
         return opened if self.axes == AXES else _FewerAxes(opened, self.axes, self.metas[level])
 
     def _full(self, sizes: Sequence[int]) -> tuple[int, ...]:
@@ -130,6 +130,10 @@ class _FewerAxes:
 
     def written(self) -> np.ndarray:
         return self._sink.written().reshape(self.meta.grid)
+
+    def adopt(self, noted: np.ndarray, found: np.ndarray) -> None:
+        grid = self._sink.meta.grid
+        self._sink.adopt(noted.reshape(grid), found.reshape(grid))
 
     def flush(self) -> None:
         self._sink.flush()

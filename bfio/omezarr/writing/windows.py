@@ -20,6 +20,7 @@ from bfio.omezarr.omero_out import Range
 from bfio.omezarr.writing.assembling import Assembler
 from bfio.omezarr.writing.cutting import Index
 from bfio.omezarr.writing.folder import write_file
+from bfio.omezarr.writing.unsynced import sync_folder
 
 __all__ = ["ranges", "set_windows"]
 
@@ -65,6 +66,8 @@ def set_windows(folder: Path, assembler: Assembler, series: Series, *, widen: bo
         return
     if any(changed):
         write_file(path, json.dumps(document, indent=2).encode("ascii"), durable=durable)
+        if durable:
+            sync_folder(path.parent)
 
 
 def _channels(document: Any) -> list[Any]:

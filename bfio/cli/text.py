@@ -60,7 +60,7 @@ def _series_rows(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "samples", _samples(entry)
     yield "pixel size", _pixel_size(entry["physical_size"])
     yield from _channel_rows(entry["channels"])
-    if entry["levels"][0].get("axes"):
+    if any(level.get("axes") for level in entry["levels"][:1]):
         yield "stored axes", ", ".join(entry["levels"][0]["axes"].upper())
     for number, level in enumerate(entry["levels"]):
         yield f"level {number}", _level(level)

@@ -10,8 +10,10 @@ from typing import Any
 from bfio.byteio import is_url
 from bfio.errors import UnsupportedError, UsageError
 
-__all__ = ["check_store", "is_zarr_name", "is_zarr_store", "part_path", "target_path"]
+__all__ = ["PART", "check_store", "is_zarr_name", "is_zarr_store", "part_path", "target_path"]
 
+PART = ".part"
+"""Ends the name of a file while it is written."""
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")
 
 
@@ -97,4 +99,4 @@ def check_store(path: Path, series: int | None = None, *, overwrite: bool, enter
 def part_path(path: Path, series: int | None = None) -> Path:
     """Name of a file, or of one image of a store of several, while it is written."""
     number = "" if series is None else f".{series}"
-    return path.with_name(f"{path.name}{number}.part")
+    return path.with_name(f"{path.name}{number}{PART}")

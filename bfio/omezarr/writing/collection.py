@@ -28,11 +28,12 @@ from bfio.omezarr.nodes import Folder
 from bfio.omezarr.series import read_series
 from bfio.omezarr.tree import LAYOUT, listed_series
 from bfio.omezarr.writing.folder import write_file
+from bfio.omezarr.writing.state import NOTES, SEVERAL
 from bfio.omezarr.writing.unsynced import sync_folder
 from bfio.omezarr.xml_out import metadata_only
-from bfio.target import is_zarr_store
+from bfio.target import PART, is_zarr_store
 
-__all__ = ["check_collection", "empty_collection", "has_image", "joined", "version_of"]
+__all__ = ["check_collection", "describe", "empty_collection", "has_image", "joined", "version_of"]
 
 logger = logging.getLogger("bfio")
 
@@ -90,7 +91,7 @@ def joined(store: Path, name: str, folder: Path, version: str, *, durable: bool)
     """List an image in a store, which is begun if it is missing; within, no other process does so.
 
     The image gets its name within. A crash before that leaves a list that names it, and `folder` to resume; a failure
-    takes it from the list again.
+    takes it from the list again. A store that has not got its name itself has its list written at the end, and once.
 
     Parameters
     ----------
@@ -103,20 +104,23 @@ def joined(store: Path, name: str, folder: Path, version: str, *, durable: bool)
         Of OME-Zarr.
     durable : bool
     """
+    if store.suffix == PART and (store / NOTES / SEVERAL).exists():
+        yield
+        return
     with _locked(store):
         is_new = not os.path.lexists(store)
         if is_new:
             _begin(store, name, folder, version, durable=durable)
         else:
             check_collection(store, version)
-            _describe(store, {name: folder}, durable=durable)
+            describe(store, {name: folder}, durable=durable)
         try:
             yield
         except BaseException:
             if is_new and not has_image(store, name):
                 shutil.rmtree(store, ignore_errors=True)
             else:
-                _describe(store, {}, durable=durable)
+                describe(store, {}, durable=durable)
             raise
 
 
@@ -131,7 +135,7 @@ def _begin(store: Path, name: str, folder: Path, version: str, *, durable: bool)
     try:
         for key, data in empty_collection(version).items():
             write_file(fresh / key, data, durable=durable)
-        _describe(fresh, {name: folder}, durable=durable)
+        describe(fresh, {name: folder}, durable=durable)
         os.rename(fresh, store)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -140,7 +144,7 @@ def _begin(store: Path, name: str, folder: Path, version: str, *, durable: bool)
         sync_folder(store.parent)
 
 
-def _describe(store: Path, coming: Mapping[str, Path], *, durable: bool) -> None:
+def describe(store: Path, coming: Mapping[str, Path], *, durable: bool) -> None:
     """Write the list of images and their OME-XML anew: of those that are there, and of some that are about to be."""
     documents = Documents(Folder(store), Limits())
     root = documents.node("")

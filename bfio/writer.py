@@ -78,6 +78,7 @@ class BioWriter(DescribedImage):
         Resolutions, the full one counted.
     downsample : str
         How a level is made of the one before: ``"mean"``, ``"nearest"``, ``"mode"`` (for labels) or ``"max"``.
+        `append` goes on as the store tells.
     bigtiff : bool, optional
         By default where the file could need it.
     resume : bool

@@ -121,5 +121,8 @@ def _resumed(target: Destination, options: WriteOptions) -> ZarrSession:
 
 def append_writer(path: Path, options: WriteOptions) -> tuple[OmeZarrWriter, Series]:
     """Write into a finished store. See :func:`bfio.backends.registry.append_writer`."""
-    opened = begin.append(Destination(path, options.series), Workers(options.max_workers), durable=options.durable)
+    opened = begin.append(
+        Destination(path, options.series), Workers(options.max_workers), durable=options.durable,
+        downsample=options.downsample,
+    )  # fmt: skip
     return OmeZarrWriter(opened), opened.state.series

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bfio._parallel import Workers
+from bfio.enums import Downsample
 from bfio.omezarr.writing.destination import Destination
 from bfio.omezarr.writing.folder import (
     Lock,
@@ -58,8 +59,8 @@ def create(
     return session
 
 
-def append(target: Destination, workers: Workers, *, durable: bool) -> ZarrSession:
-    """Write into a finished image, in place.
+def append(target: Destination, workers: Workers, *, durable: bool, downsample: Downsample) -> ZarrSession:
+    """Write into a finished image, in place; `downsample` counts where it does not tell how its levels were made.
 
     Raises
     ------
@@ -69,7 +70,7 @@ def append(target: Destination, workers: Workers, *, durable: bool) -> ZarrSessi
         Another process is writing it.
     """
     folder = target.path
-    image = read_image(folder)
+    image = read_image(folder, downsample)
     state = State(image.recipe, image.series, in_place=True)
     is_left_over = is_unfinished(folder)
     if is_left_over and not read_state(folder).in_place:

@@ -17,6 +17,7 @@ from bfio.omezarr.writing.folder import (
     create_folder,
     open_folder,
     remove_notes,
+    remove_partials,
     sync_beginning,
     write_file,
 )
@@ -142,7 +143,9 @@ def resume(target: Destination, workers: Workers, *, durable: bool, overwrite: b
 
 
 def _remove_leftovers(folder: Path) -> bool:
-    """Whether guests are gone; then their marks are removed."""
+    """Remove what killed writers had begun; whether guests are gone, whose marks are then removed."""
+    for group in (folder, folder / "OME"):
+        remove_partials(group)
     guests = Lock(folder, GUESTS)
     try:
         are_gone = guests.take()

@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from bfio.errors import UsageError
-from bfio.omezarr.writing.collection import empty_collection, has_image
+from bfio.omezarr.writing.collection import MARK, describe, empty_collection, has_image
 from bfio.omezarr.writing.destination import Destination
 from bfio.omezarr.writing.folder import Lock, claim, create_folder, remove_leftover, remove_notes
 from bfio.omezarr.writing.state import NOTES, STATE, is_unfinished, read_json
 from bfio.target import part_path
 
 __all__ = ["UnfinishedCollection"]
-
-_MARK = "several.json"
 
 
 class UnfinishedCollection:
@@ -47,7 +45,7 @@ class UnfinishedCollection:
         self._lock = self._opened(signature, resume=resume)
 
     def _opened(self, signature: dict[str, Any], *, resume: bool) -> Lock:
-        mark = self.path / NOTES / _MARK
+        mark = self.path / NOTES / MARK
         if resume and mark.is_file():
             lock = claim(self.path)
             try:
@@ -57,11 +55,11 @@ class UnfinishedCollection:
                 raise
         else:
             if os.path.lexists(self.path):
-                remove_leftover(self.path, _MARK)
+                remove_leftover(self.path, MARK)
             if not resume:
                 self._remove_images()
-            mark_of_it = {f"{NOTES}/{_MARK}": json.dumps(signature, sort_keys=True).encode()}
-            lock = create_folder(self.path, _MARK, empty_collection(self._version) | mark_of_it, durable=True)
+            mark_of_it = {f"{NOTES}/{MARK}": json.dumps(signature, sort_keys=True).encode()}
+            lock = create_folder(self.path, MARK, empty_collection(self._version) | mark_of_it, durable=True)
         return lock
 
     def _check(self, found: Any, wanted: dict[str, Any]) -> None:
@@ -84,7 +82,10 @@ class UnfinishedCollection:
 
     def has(self, series: int) -> bool:
         """Whether an image is complete."""
-        return has_image(self.path, str(series))
+        is_there = has_image(self.path, str(series))
+        if is_there:
+            remove_notes(self.path / str(series))  # its writer may have been killed before it did so
+        return is_there
 
     def finish(self, *, overwrite: bool) -> None:
         """Give the store its name.
@@ -94,6 +95,7 @@ class UnfinishedCollection:
         FileExistsError, UsageError
             What has the name meanwhile is not to be replaced.
         """
+        describe(self.path, {}, durable=True)
         Destination(self._target).publish(self.path, self._version, overwrite=overwrite, durable=True)
         remove_notes(self._target)
 

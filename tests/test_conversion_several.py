@@ -61,9 +61,12 @@ def test_interrupted_and_resumed(source, tmp_path, monkeypatch):
         bfio.convert(source, store, series="all", tile_size=32)
     monkeypatch.undo()
     assert not store.exists() and (tmp_path / "b.ome.zarr.part").is_dir()
-    with pytest.raises(UsageError, match="other arguments"):
-        bfio.convert(source, store, series="all", tile_size=64, resume=True)
+    for other in ({"tile_size": 64}, {"tile_size": 32, "rescale": (0, 9)}, {"tile_size": 32, "z": [1, 0]}):
+        with pytest.raises(UsageError, match="other arguments"):
+            bfio.convert(source, store, series="all", resume=True, **other)
+    (tmp_path / "b.ome.zarr.part" / "0" / ".bfio").mkdir()  # as if it had been killed with that image just complete
     report = bfio.convert(source, store, series="all", tile_size=32, resume=True)
+    assert not list(store.rglob(".bfio"))
     assert report.skipped_nbytes == IMAGES[0].nbytes
     check(store)
 
@@ -114,6 +117,24 @@ def test_what_can_not_be(source, tmp_path):
         bfio.convert(source, tmp_path / "b.ome.tif", series="all")
     with pytest.raises(UsageError, match="an int or 'all'"):
         bfio.convert(source, tmp_path / "b.ome.zarr", series="none")
+
+
+def test_a_source_within_the_store(source, tmp_path):
+    store = tmp_path / "b.ome.zarr"
+    bfio.convert(source, store, series="all", tile_size=32)
+    with pytest.raises(UsageError, match="source itself"):
+        bfio.convert(store / "1", store, series="all", overwrite=True)
+    check(store)
+
+
+def test_what_is_refused_before_anything_is_written(source, tmp_path):
+    store = tmp_path / "b.ome.zarr"
+    bfio.convert(source, store, series="all", tile_size=32)
+    with BioReader(store, level=1) as reader, pytest.raises(UsageError, match="the reader is of level 1"):
+        bfio.convert(reader, tmp_path / "c.ome.zarr", series="all")
+    with pytest.raises(UsageError, match="predictor="):
+        bfio.convert(source, tmp_path / "c.ome.zarr", series="all", predictor="horizontal")
+    assert sorted(os.listdir(tmp_path)) == ["a.ome.tif", store.name]
 
 
 def test_the_command(source, tmp_path, capsys):

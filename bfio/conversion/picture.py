@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import operator
 import os
+import zlib
 from dataclasses import replace
 from typing import Any
 
@@ -102,6 +103,11 @@ class Picture:
             levels=(),
             interleaved=samples > 1,
         )
+
+    @property
+    def choice(self) -> int:
+        """A number that tells which pixels of the source become which values: another one where that differs."""
+        return zlib.crc32(repr((self._box, self._rescale)).encode())
 
     def _source_channels(self) -> list[int]:
         """Index of each channel among the channels (not the samples) of the source."""

@@ -114,6 +114,11 @@ class Picture:
         return [group[0] // self._reader.samples_per_pixel for group in self._channels]
 
     @property
+    def is_labels(self) -> bool:
+        """Whether pixels are numbers of objects, which have no mean."""
+        return self._backend.describe().series[self._reader._series_index].dialect == "labels"
+
+    @property
     def src_tile(self) -> tuple[int, int]:
         """Rows and columns that the source decodes as a whole."""
         stored = self._backend.describe().series[self._reader._series_index].levels[self._reader._level_index]

@@ -112,7 +112,7 @@ def convert(
     levels : int or "auto"
         Resolutions, the full one counted; ``"auto"``: until a plane fits into one tile, or chunk of Zarr.
     tile_size, compression, compression_level, predictor, downsample, bigtiff, chunks, shards, zarr_version
-        As in :class:`BioWriter`.
+        As in :class:`BioWriter`; but levels of the labels of an OME-Zarr are made by ``"mode"`` instead of ``"mean"``.
     memory : int or str
         Bound for the memory of the whole process, as bytes or such as ``"512MB"``. Java's heap, where Bio-Formats
         reads the source, comes on top; ``BFIO_JAVA_MAX_HEAP`` bounds it.

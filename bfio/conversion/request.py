@@ -17,6 +17,7 @@ from bfio.conversion.collection import CollectionJob
 from bfio.conversion.job import Job
 from bfio.conversion.memory import parse_memory
 from bfio.conversion.picture import Picture
+from bfio.conversion.source_xml import SourceXml
 from bfio.errors import UsageError
 from bfio.limits import Limits
 from bfio.metadata import Series
@@ -173,7 +174,8 @@ def convert(
     with _opened(src, None if every else series, options.max_workers, **more) as reader:
         readers = [reader._other(number) for number in range(len(reader.series))] if every else [reader]
         wanted = {"channels": channels, "z": z, "t": t, "crop": crop, "dtype": dtype, "rescale": rescale}
-        pictures = [Picture(one, **wanted) for one in readers]
+        told = SourceXml(reader, apart=every)
+        pictures = [Picture(one, told, **wanted) for one in readers]
         job: Job | CollectionJob
         if every:
             job = CollectionJob(pictures, path, backend, options, nbytes, kept)

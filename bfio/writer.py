@@ -62,7 +62,8 @@ class BioWriter(DescribedImage):
         ``"python"`` (TIFF), ``"zarr"``, or ``"bioformats"`` (its own formats, such as ``.ome.xml``, ``.ics`` and
         ``.png``). By default the name decides.
     metadata : ome_types.OME or str, optional
-        Metadata to begin with, as of ``reader.metadata``, or OME-XML. Never changed.
+        Metadata to begin with, as of ``reader.metadata``, or OME-XML; of several images the first one counts. Never
+        changed.
     image : numpy.ndarray, optional
         Y, X, Z, C, T (or fewer): sets sizes and dtype, and is written at once.
     compression : str or None
@@ -78,6 +79,7 @@ class BioWriter(DescribedImage):
         Resolutions, the full one counted.
     downsample : str
         How a level is made of the one before: ``"mean"``, ``"nearest"``, ``"mode"`` (for labels) or ``"max"``.
+        `append` goes on as the store tells.
     bigtiff : bool, optional
         By default where the file could need it.
     resume : bool

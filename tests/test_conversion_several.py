@@ -1,5 +1,6 @@
 """All images of a file into one store: it gets its name when all are there, and an interrupted run is gone on with."""
 
+import json
 import os
 
 import numpy as np
@@ -10,6 +11,7 @@ import bfio
 from bfio import BioReader, UsageError
 from bfio.cli import main
 from bfio.conversion import collection
+from bfio.pyramid import halve
 
 IMAGES = [np.random.default_rng(n).integers(0, 60_000, (2 + n, 90 + 30 * n, 70), np.uint16) for n in range(3)]
 
@@ -61,9 +63,12 @@ def test_interrupted_and_resumed(source, tmp_path, monkeypatch):
         bfio.convert(source, store, series="all", tile_size=32)
     monkeypatch.undo()
     assert not store.exists() and (tmp_path / "b.ome.zarr.part").is_dir()
-    with pytest.raises(UsageError, match="other arguments"):
-        bfio.convert(source, store, series="all", tile_size=64, resume=True)
+    for other in ({"tile_size": 64}, {"tile_size": 32, "rescale": (0, 9)}, {"tile_size": 32, "z": [1, 0]}):
+        with pytest.raises(UsageError, match="other arguments"):
+            bfio.convert(source, store, series="all", resume=True, **other)
+    (tmp_path / "b.ome.zarr.part" / "0" / ".bfio").mkdir()  # as if it had been killed with that image just complete
     report = bfio.convert(source, store, series="all", tile_size=32, resume=True)
+    assert not list(store.rglob(".bfio"))
     assert report.skipped_nbytes == IMAGES[0].nbytes
     check(store)
 
@@ -114,6 +119,40 @@ def test_what_can_not_be(source, tmp_path):
         bfio.convert(source, tmp_path / "b.ome.tif", series="all")
     with pytest.raises(UsageError, match="an int or 'all'"):
         bfio.convert(source, tmp_path / "b.ome.zarr", series="none")
+
+
+@pytest.mark.parametrize("options", [{}, {"downsample": "max"}])
+def test_levels_of_labels_hold_labels(tmp_path, options):
+    labels = np.random.default_rng(9).integers(0, 5, (90, 70), np.uint16) * 1000
+    source, store = tmp_path / "a.ome.zarr", tmp_path / "b.ome.zarr"
+    bfio.imwrite(source, IMAGES[0][0])
+    bfio.imwrite(tmp_path / "labels.zarr", labels)
+    (source / "labels").mkdir()
+    (tmp_path / "labels.zarr").rename(source / "labels" / "cells")
+    group = {"zarr_format": 3, "node_type": "group", "attributes": {"ome": {"version": "0.5", "labels": ["cells"]}}}
+    (source / "labels" / "zarr.json").write_text(json.dumps(group))
+    bfio.convert(source, store, series="all", tile_size=32, **options)
+    for number, image, how in ((0, IMAGES[0][0], "mean"), (1, labels, "mode")):
+        with BioReader(store, series=number, level=1) as reader:
+            np.testing.assert_array_equal(reader[:], halve(image, options.get("downsample", how)))
+
+
+def test_a_source_within_the_store(source, tmp_path):
+    store = tmp_path / "b.ome.zarr"
+    bfio.convert(source, store, series="all", tile_size=32)
+    with pytest.raises(UsageError, match="source itself"):
+        bfio.convert(store / "1", store, series="all", overwrite=True)
+    check(store)
+
+
+def test_what_is_refused_before_anything_is_written(source, tmp_path):
+    store = tmp_path / "b.ome.zarr"
+    bfio.convert(source, store, series="all", tile_size=32)
+    with BioReader(store, level=1) as reader, pytest.raises(UsageError, match="the reader is of level 1"):
+        bfio.convert(reader, tmp_path / "c.ome.zarr", series="all")
+    with pytest.raises(UsageError, match="predictor="):
+        bfio.convert(source, tmp_path / "c.ome.zarr", series="all", predictor="horizontal")
+    assert sorted(os.listdir(tmp_path)) == ["a.ome.tif", store.name]
 
 
 def test_the_command(source, tmp_path, capsys):

@@ -1,9 +1,15 @@
 """One document of the images of several: every ID once, references that lead where they led, what is common once."""
 
+import numpy as np
 import ome_types
 import pytest
 
 from bfio import FormatError
+from bfio.metadata import Series
+from bfio.omexml.build import build_xml
+from bfio.omexml.clean import clean_tree
+from bfio.omexml.output import to_text
+from bfio.omexml.references import each_own
 from bfio.omexml.union import one_image, union
 
 HEAD = '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
@@ -25,6 +31,36 @@ def document(x=1, model="Plan", text="hello", who="Ada"):
         f'<Image ID="Image:0" Name="{x}"><InstrumentRef ID="Instrument:0"/><ObjectiveSettings ID="Objective:0"/>'
         f'{PIXELS.format(x=x)}<AnnotationRef ID="Annotation:0"/></Image>{NOTE.format(text=text)}</OME>'
     )
+
+
+SHARED = (
+    f"{HEAD}<Rights><RightsHolder>all</RightsHolder></Rights>"
+    '<Project ID="Project:0"><AnnotationRef ID="Annotation:4"/><DatasetRef ID="Dataset:0"/></Project>'
+    '<Dataset ID="Dataset:0"><ImageRef ID="Image:0"/></Dataset><Experimenter ID="Experimenter:0" LastName="Ada"/>'
+    '<Instrument ID="Instrument:0"><Objective ID="Objective:0"/></Instrument>'
+    '<Instrument ID="Instrument:1"><Objective ID="Objective:1"/></Instrument><Instrument ID="Instrument:2"/>'
+    + "".join(
+        f'<Image ID="Image:{n}" Name="{n}"><InstrumentRef ID="Instrument:{n % 2}"/>{PIXELS.format(x=n + 1)}'
+        f'<ROIRef ID="ROI:{n}"/><AnnotationRef ID="Annotation:{n}"/></Image>'.replace(":0:", f":{n}:")
+        for n in range(3)
+    )
+    + '<StructuredAnnotations><XMLAnnotation ID="Annotation:0"><Value><plain xmlns=""><b/></plain></Value></XMLAnnotation>'
+    '<LongAnnotation ID="Annotation:1" Annotator="Experimenter:0"><Value>1</Value><AnnotationRef ID="Annotation:0"/>'
+    '</LongAnnotation><TagAnnotation ID="Annotation:2"><Value>c</Value></TagAnnotation>'
+    '<TagAnnotation ID="Annotation:3"><Value>of nobody</Value></TagAnnotation>'
+    '<TagAnnotation ID="Annotation:4"><Value>of a project</Value></TagAnnotation></StructuredAnnotations>'
+    + "".join(f'<ROI ID="ROI:{n}"><Union><Point ID="Shape:{n}" X="1" Y="{n}"/></Union></ROI>' for n in range(3))
+    + "</OME>"
+)
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_each_image_of_a_document_is_as_one_of_them(index):
+    series = Series(0, None, np.dtype("u1"), 1, 2, 1, 1, index + 1)
+    apart = [to_text(root) for root in each_own(clean_tree(SHARED))]
+    expected = build_xml(series, "name", SHARED, index=index)
+    assert build_xml(series, "name", apart[index]) == expected
+    assert "of nobody" in expected and "of a project" not in expected and expected.count("<ROI ") == 1
 
 
 def model(*documents):

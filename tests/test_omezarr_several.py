@@ -14,7 +14,7 @@ import pytest
 
 import bfio
 from bfio import BioReader, UsageError
-from bfio.omezarr.writing import collection, destination
+from bfio.omezarr.writing import collection, destination, folder, names
 
 zarr = pytest.importorskip("zarr")
 
@@ -185,6 +185,38 @@ def test_killed_before_the_image_gets_its_name(path, number):
     assert os.listdir(path.parent) == [path.name]
 
 
+def test_killed_while_it_removed_what_another_one_left(path, monkeypatch):
+    """Half a folder must not be gone on with."""
+    part = path.with_name(f"{path.name}.1.part")
+    with pytest.raises(ZeroDivisionError), BioWriter(path, series=1, image=image_of(1)):
+        raise ZeroDivisionError
+    assert part.exists()
+    monkeypatch.setattr(folder, "_remove", lambda _: pytest.exit("killed"))
+    with pytest.raises(pytest.exit.Exception):
+        write(path, 1)
+    monkeypatch.undo()
+    assert not part.exists()
+
+
+def test_what_killed_writers_left_is_removed(path):
+    """Folders that were to appear or to be removed, and documents that were not whole."""
+    write(path, 0)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    own = f"{names._host()}-{gone.pid}-0"
+    for left in (path / f"0.{own}.old", path.with_name(f"{path.name}.0.part.{own}.begun")):
+        shutil.copytree(path / "0", left)
+    for left in (path / f"zarr.json.{own}.partial", path / "OME" / f"zarr.json.{own}.partial"):
+        left.touch()
+    other = path.with_name(f"{path.name}.more.{own}.old")  # of another store
+    other.mkdir()
+    write(path, 0, overwrite=True)
+    assert sorted(os.listdir(path)) == ["0", "OME", "zarr.json"]
+    assert sorted(os.listdir(path / "OME")) == ["METADATA.ome.xml", "zarr.json"]
+    other.rmdir()
+    check(path, [0])
+
+
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_failure_takes_the_image_from_the_list(path, number, monkeypatch):
     if number:
@@ -210,6 +242,11 @@ def test_a_store_that_can_not_have_more_images(path, tmp_path):
         pass
     with pytest.raises(UsageError, match="a store of one image"):
         BioWriter(path, series=1)
+    plate = tmp_path / "plate.zarr"
+    layout = {"bioformats2raw.layout": 3, "plate": {"rows": [], "columns": [], "wells": []}}
+    zarr.create_group(plate, attributes={"ome": {"version": "0.5", **layout}})
+    with pytest.raises(UsageError, match="a store of a plate"):  # readers take its wells alone
+        BioWriter(plate, series=0)
     plain = tmp_path / "plain.zarr"
     zarr.create_array(plain, shape=(4, 4), dtype="u1")
     with pytest.raises(UsageError, match="something else"):

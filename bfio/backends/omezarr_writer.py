@@ -8,7 +8,6 @@ from typing import Any
 
 from bfio._parallel import Workers
 from bfio.backends.session_writer import SessionWriter
-from bfio.enums import Predictor
 from bfio.errors import UsageError
 from bfio.metadata import Level, Series
 from bfio.omezarr.metadata_out import documents
@@ -52,8 +51,6 @@ class OmeZarrWriter(SessionWriter[ZarrSession]):
 
 def open_writer(path: Path, series: Series, xml: str, options: WriteOptions) -> OmeZarrWriter:
     """Start a store, or go on with one. See :func:`bfio.backends.registry.create_writer`."""
-    if options.predictor not in (None, Predictor.NONE):
-        raise UsageError("predictor= is for TIFF only; leave it out")
     flat = flat_series(series)
     if options.series is not None and options.zarr_version is None:
         options = replace(options, zarr_version=version_of(path))
@@ -121,5 +118,8 @@ def _resumed(target: Destination, options: WriteOptions) -> ZarrSession:
 
 def append_writer(path: Path, options: WriteOptions) -> tuple[OmeZarrWriter, Series]:
     """Write into a finished store. See :func:`bfio.backends.registry.append_writer`."""
-    opened = begin.append(Destination(path, options.series), Workers(options.max_workers), durable=options.durable)
+    opened = begin.append(
+        Destination(path, options.series), Workers(options.max_workers), durable=options.durable,
+        downsample=options.downsample,
+    )  # fmt: skip
     return OmeZarrWriter(opened), opened.state.series

@@ -49,7 +49,7 @@ class CollectionJob:
             Job(picture, part, backend, replace(options, series=number, overwrite=False), memory, kept)
             for number, picture in enumerate(pictures)
         ]
-        self._signature = _signature([job.series for job in self._jobs], options)
+        self._signature = _signature(pictures, options)
 
     @property
     def series(self) -> Series:
@@ -91,7 +91,8 @@ class CollectionJob:
         return skipped
 
 
-def _signature(images: Sequence[Series], options: WriteOptions) -> dict[str, Any]:
+def _signature(pictures: Sequence[Picture], options: WriteOptions) -> dict[str, Any]:
     """What must be the same where a conversion is resumed, as plain data."""
     told = {name: str(value) for name, value in asdict(options).items() if name not in _OF_THE_RUN}
-    return {"options": told, "images": [[*image.shape, image.dtype.name] for image in images]}
+    images = [[*one.series.shape, one.series.dtype.name, one.choice] for one in pictures]
+    return {"options": told, "images": images}

@@ -18,6 +18,7 @@ from bfio.conversion.geometry import Block, Geometry
 from bfio.conversion.layout import Layout, layout
 from bfio.conversion.picture import Picture
 from bfio.conversion.todo import Todo
+from bfio.enums import Downsample
 from bfio.errors import BfioError
 from bfio.metadata import Level
 from bfio.omexml.build import build_xml
@@ -58,6 +59,8 @@ class Job:
         self._picture, self._path, self._backend = picture, path, backend
         series = picture.series
         size = (series.size_y, series.size_x)
+        if picture.is_labels and options.downsample == Downsample.MEAN and series.dtype.kind in "iu":
+            options = replace(options, downsample=Downsample.MODE)
         stored = layout(series, backend, options)
         self._part = part_path(path, options.series)
         resume = options.resume and self._part.exists()

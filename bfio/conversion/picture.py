@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import operator
 import os
+import zlib
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from bfio import omexml
 from bfio.byteio import is_url
 from bfio.conversion.geometry import Block
-from bfio.errors import BfioError, UsageError
+from bfio.conversion.source_xml import SourceXml
+from bfio.errors import UsageError
 from bfio.metadata import Channel, Length, Series
 from bfio.omexml.build import Picked
 from bfio.reader import BioReader
@@ -21,8 +21,6 @@ from bfio.result import checked_dtype, scaling
 from bfio.selection import Box, select_axes
 
 __all__ = ["Picture"]
-
-logger = logging.getLogger("bfio")
 
 _COLOURS = (3, 4)
 """Samples per pixel that stay together; others become channels."""
@@ -35,6 +33,8 @@ class Picture:
     ----------
     reader : BioReader
         At any level.
+    told : SourceXml
+        Of its file.
     channels, z, t : int, slice, range or sequence of int, optional
         As in an index of the reader, so `channels` counts the samples of RGB one by one.
     crop : (int, int, int, int), optional
@@ -53,6 +53,7 @@ class Picture:
     def __init__(
         self,
         reader: BioReader,
+        told: SourceXml,
         *,
         channels: Any = None,
         z: Any = None,
@@ -61,7 +62,7 @@ class Picture:
         dtype: Any = None,
         rescale: Any = None,
     ) -> None:
-        self._reader = reader
+        self._reader, self._told = reader, told
         self._backend = reader._backend
         y, x = _rectangle(crop, reader.Y, reader.X)
         entries = {"Y": y, "X": x, "Z": z, "C": channels, "T": t}
@@ -103,9 +104,19 @@ class Picture:
             interleaved=samples > 1,
         )
 
+    @property
+    def choice(self) -> int:
+        """A number that tells which pixels of the source become which values: another one where that differs."""
+        return zlib.crc32(repr((self._box, self._rescale)).encode())
+
     def _source_channels(self) -> list[int]:
         """Index of each channel among the channels (not the samples) of the source."""
         return [group[0] // self._reader.samples_per_pixel for group in self._channels]
+
+    @property
+    def is_labels(self) -> bool:
+        """Whether pixels are numbers of objects, which have no mean."""
+        return self._backend.describe().series[self._reader._series_index].dialect == "labels"
 
     @property
     def src_tile(self) -> tuple[int, int]:
@@ -133,20 +144,14 @@ class Picture:
         return isinstance(source, (str, os.PathLike)) and not is_url(os.fspath(source))
 
     def metadata(self) -> tuple[str | None, int, Picked]:
-        """OME-XML of the source, if any; the number of this image there; which of its planes are taken."""
+        """OME-XML of this image, if any, with its number there; which of the planes are taken."""
         picked = Picked(self._box.t, self._source_channels(), self._box.z)
-        xml = self._backend.ome_xml()
-        index = None if xml is None else self._image_number(xml)
-        return (None, 0, picked) if index is None else (xml, index, picked)
+        number = self._image_number()
+        return (None, 0, picked) if number is None else (*self._told.of(number), picked)
 
-    def _image_number(self, xml: str) -> int | None:
-        """Which Image of a document this is: the series of a file are those of its images that have planes."""
-        try:
-            images = omexml.parse(xml).images
-        except BfioError as error:
-            logger.warning("the OME-XML of the source can not be used (%s) and is left out", error)
-            return None
-        info = self._reader._info
+    def _image_number(self) -> int | None:
+        """Which Image of the document this is: the series of a file are those of its images that have planes."""
+        info, images = self._reader._info, self._told.images
         alike = [
             number
             for number, image in enumerate(images)

@@ -17,6 +17,7 @@ from bfio.conversion.collection import CollectionJob
 from bfio.conversion.job import Job
 from bfio.conversion.memory import parse_memory
 from bfio.conversion.picture import Picture
+from bfio.conversion.source_xml import SourceXml
 from bfio.errors import UsageError
 from bfio.limits import Limits
 from bfio.metadata import Series
@@ -112,7 +113,7 @@ def convert(
     levels : int or "auto"
         Resolutions, the full one counted; ``"auto"``: until a plane fits into one tile, or chunk of Zarr.
     tile_size, compression, compression_level, predictor, downsample, bigtiff, chunks, shards, zarr_version
-        As in :class:`BioWriter`.
+        As in :class:`BioWriter`; but levels of the labels of an OME-Zarr are made by ``"mode"`` instead of ``"mean"``.
     memory : int or str
         Bound for the memory of the whole process, as bytes or such as ``"512MB"``. Java's heap, where Bio-Formats
         reads the source, comes on top; ``BFIO_JAVA_MAX_HEAP`` bounds it.
@@ -169,11 +170,12 @@ def convert(
     target_path(dst, overwrite=overwrite)
     kept = _kept(src, nbytes)
     more = {"limits": limits, "cache_bytes": kept, "storage_options": storage_options}
-    every = _is_all(series, backend)
+    every = _is_all(src, series, backend)
     with _opened(src, None if every else series, options.max_workers, **more) as reader:
         readers = [reader._other(number) for number in range(len(reader.series))] if every else [reader]
         wanted = {"channels": channels, "z": z, "t": t, "crop": crop, "dtype": dtype, "rescale": rescale}
-        pictures = [Picture(one, **wanted) for one in readers]
+        told = SourceXml(reader, apart=every)
+        pictures = [Picture(one, told, **wanted) for one in readers]
         job: Job | CollectionJob
         if every:
             job = CollectionJob(pictures, path, backend, options, nbytes, kept)
@@ -184,7 +186,7 @@ def convert(
     return Report(path, job.series, job.total, _nbytes(path), skipped, time.perf_counter() - start)
 
 
-def _is_all(series: Any, backend: str) -> bool:
+def _is_all(src: Source | BioReader, series: Any, backend: str) -> bool:
     """Whether all images are wanted."""
     if not isinstance(series, str):
         return False
@@ -192,6 +194,8 @@ def _is_all(series: Any, backend: str) -> bool:
         raise UsageError(f"series={series!r} must be an int or 'all'")
     if backend != "zarr":
         raise UsageError("series='all' writes OME-Zarr only, as bfio's TIFF files hold one image; use a .zarr name")
+    if isinstance(src, BioReader) and src._level_index:
+        raise UsageError(f"series='all' takes full resolutions, but the reader is of level {src._level_index}")
     return True
 
 
@@ -203,13 +207,13 @@ def _nbytes(path: Path) -> int:
 
 
 def _refuse_source(src: Source | BioReader, path: Path) -> None:
-    """The source is never written over."""
+    """The source, or a store that it stands in, is never written over."""
     source = src._file_path if isinstance(src, BioReader) else src
     if not isinstance(source, (str, os.PathLike)) or is_url(os.fspath(source)):
         return
-    own = Path(source).expanduser()
+    own = Path(source).expanduser().resolve()
     for taken in (path, part_path(path)):
-        if own.exists() and taken.exists() and taken.samefile(own):
+        if taken.exists() and any(one.exists() and taken.samefile(one) for one in (own, *own.parents)):
             raise UsageError(f"{path}: the source itself can not be the target; write to another file")
 
 

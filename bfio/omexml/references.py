@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 from bfio.omexml.identifiers import kind_of, reference_kind
 from bfio.omexml.tree import local_name, own_elements, qualified
 
-__all__ = ["Identity", "drop_dangling", "identities", "keep_own", "references_of"]
+__all__ = ["Identity", "drop_dangling", "each_own", "identities", "keep_own", "references_of"]
 
 _COLLECTIONS = ("Project", "Dataset", "Folder", "Plate", "Screen")
 """Elements that say how images belong together."""
@@ -39,6 +39,34 @@ def keep_own(root: Element, image: Element) -> None:
                 parent.remove(child)  # type: ignore[union-attr]
     if annotations is not None and len(annotations) == 0:
         root.remove(annotations)
+
+
+def each_own(root: Element) -> Iterator[Element]:
+    """For each image of a document, the document as :func:`keep_own` leaves it; what they share is not copied."""
+    entries = _entries(root)
+    owners: dict[int, set[int]] = {}
+    for owner in root:
+        if _goes(local_name(owner)):
+            for found in _reached([owner], entries):
+                owners.setdefault(found, set()).add(id(owner))
+
+    def belongs(child: Element, image: Element) -> bool:
+        if _goes(local_name(child)):
+            return child is image
+        return local_name(child) in _ALWAYS or id(image) in owners.get(id(child), {id(image)})
+
+    def kept(parent: Element, image: Element) -> Element:
+        own = Element(parent.tag, parent.attrib)
+        for child in parent:
+            if child.tag == _ANNOTATIONS:
+                annotations = kept(child, image)
+                own.extend([annotations] if len(annotations) else [])
+            elif belongs(child, image):
+                own.append(child)
+        return own
+
+    for image in root.findall(qualified("Image")):
+        yield kept(root, image)
 
 
 def _goes(name: str) -> bool:

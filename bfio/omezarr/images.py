@@ -38,6 +38,8 @@ class Multiscale:
         Of the arrays.
     shown : Shown
         Channels and their windows.
+    downsample : str or None
+        How a level was made of the one before.
     """
 
     name: str | None
@@ -47,6 +49,7 @@ class Multiscale:
     paths: tuple[str, ...]
     placements: tuple[Placement, ...]
     shown: Shown
+    downsample: str | None = None
 
 
 def ome_attributes(group: Group) -> Mapping[str, Any]:
@@ -104,6 +107,7 @@ def _multiscale(entry: Any, ome: Mapping[str, Any], shown: Shown, where: str) ->
         tuple(_path(dataset, where) for dataset in datasets),
         tuple(_placement(dataset, axes, where).then(after) for dataset in datasets),
         shown,
+        clean_text(entry.get("type")),
     )
 
 

@@ -51,6 +51,8 @@ class ZarrSeries:
         How the channels are shown.
     placements : tuple of Placement
         Scale and translation of each level, in the order of `axes`.
+    downsample : str or None
+        How a level was made of the one before, as it is told.
     """
 
     info: Series
@@ -60,6 +62,7 @@ class ZarrSeries:
     kind: str
     windows: tuple[Window, ...] = ()
     placements: tuple[Placement, ...] = ()
+    downsample: str | None = None
 
 
 def read_series(nodes: Nodes, limits: Limits) -> tuple[ZarrSeries, ...]:
@@ -235,7 +238,8 @@ def _made(
     )
     version = multiscale.version if multiscale else None
     metas, placements = zip(*levels, strict=True)
-    return ZarrSeries(merged(info, image), axes, metas, version, place.kind, shown.windows, placements)
+    how = multiscale.downsample if multiscale else None
+    return ZarrSeries(merged(info, image), axes, metas, version, place.kind, shown.windows, placements, how)
 
 
 def _level(meta: ArrayMeta, axes: str) -> Level:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bfio._parallel import Workers
+from bfio.enums import Downsample
 from bfio.omezarr.writing.destination import Destination
 from bfio.omezarr.writing.folder import (
     Lock,
@@ -16,6 +17,7 @@ from bfio.omezarr.writing.folder import (
     create_folder,
     open_folder,
     remove_notes,
+    remove_partials,
     sync_beginning,
     write_file,
 )
@@ -58,8 +60,8 @@ def create(
     return session
 
 
-def append(target: Destination, workers: Workers, *, durable: bool) -> ZarrSession:
-    """Write into a finished image, in place.
+def append(target: Destination, workers: Workers, *, durable: bool, downsample: Downsample) -> ZarrSession:
+    """Write into a finished image, in place; `downsample` counts where it does not tell how its levels were made.
 
     Raises
     ------
@@ -69,7 +71,7 @@ def append(target: Destination, workers: Workers, *, durable: bool) -> ZarrSessi
         Another process is writing it.
     """
     folder = target.path
-    image = read_image(folder)
+    image = read_image(folder, downsample)
     state = State(image.recipe, image.series, in_place=True)
     is_left_over = is_unfinished(folder)
     if is_left_over and not read_state(folder).in_place:
@@ -141,7 +143,9 @@ def resume(target: Destination, workers: Workers, *, durable: bool, overwrite: b
 
 
 def _remove_leftovers(folder: Path) -> bool:
-    """Whether guests are gone; then their marks are removed."""
+    """Remove what killed writers had begun; whether guests are gone, whose marks are then removed."""
+    for group in (folder, folder / "OME"):
+        remove_partials(group)
     guests = Lock(folder, GUESTS)
     try:
         are_gone = guests.take()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bfio.enums import Compression
+from bfio.enums import Compression, Predictor
 from bfio.errors import UnsupportedError, UsageError
 from bfio.metadata import Channel, Level, Series
 from bfio.omezarr.writing.recipe import Recipe
@@ -43,6 +43,8 @@ def choose(series: Series, options: WriteOptions) -> Recipe:
     UsageError
         What was asked for does not fit together.
     """
+    if options.predictor not in (None, Predictor.NONE):
+        raise UsageError("predictor= is for TIFF only; leave it out")
     shape = series.shape
     chunk = _chunk(shape, options)
     shard = None if options.shards is None else _shard(shape, chunk, options.shards)

@@ -27,7 +27,8 @@ from bfio.omezarr.metadata_out import VERSIONS, group_documents
 from bfio.omezarr.nodes import Folder
 from bfio.omezarr.series import read_series
 from bfio.omezarr.tree import LAYOUT, listed_series
-from bfio.omezarr.writing.folder import write_file
+from bfio.omezarr.writing.folder import BEGUN, remove_partials, sweep, write_file
+from bfio.omezarr.writing.names import own_name
 from bfio.omezarr.writing.state import NOTES, SEVERAL
 from bfio.omezarr.writing.unsynced import sync_folder
 from bfio.omezarr.xml_out import metadata_only
@@ -74,8 +75,9 @@ def check_collection(store: Path, version: str | None) -> None:
         return
     root = Documents(Folder(store), Limits()).node("")
     attributes = ome_attributes(root) if isinstance(root, Group) else {}
-    if not isinstance(root, Group) or (LAYOUT not in attributes and LAYOUT not in root.attributes):
-        what = "one image" if "multiscales" in attributes else "a plate" if "plate" in attributes else "something else"
+    what = "one image" if "multiscales" in attributes else "a plate" if "plate" in attributes else "something else"
+    is_listed = isinstance(root, Group) and (LAYOUT in attributes or LAYOUT in root.attributes)
+    if not isinstance(root, Group) or not is_listed or what != "something else":
         raise UsageError(
             f"{store.name} is a store of {what}, and series= writes into stores of several images that were begun "
             "that way; choose another name"
@@ -105,7 +107,7 @@ def joined(store: Path, name: str, folder: Path, version: str, *, durable: bool)
     durable : bool
     """
     if store.suffix == PART and (store / NOTES / SEVERAL).exists():
-        yield
+        yield  # its one writer describes it at the end
         return
     with _locked(store):
         is_new = not os.path.lexists(store)
@@ -131,7 +133,8 @@ def empty_collection(version: str) -> dict[str, bytes]:
 
 def _begin(store: Path, name: str, folder: Path, version: str, *, durable: bool) -> None:
     """A store that lists one image; it appears as a whole."""
-    fresh = store.with_name(f"{store.name}.{os.getpid()}.begun")
+    sweep(store)
+    fresh = Path(own_name(store, BEGUN))
     try:
         for key, data in empty_collection(version).items():
             write_file(fresh / key, data, durable=durable)
@@ -145,7 +148,17 @@ def _begin(store: Path, name: str, folder: Path, version: str, *, durable: bool)
 
 
 def describe(store: Path, coming: Mapping[str, Path], *, durable: bool) -> None:
-    """Write the list of images and their OME-XML anew: of those that are there, and of some that are about to be."""
+    """Write the list of images and their OME-XML anew: of those that are there, and of some that are about to be.
+
+    Parameters
+    ----------
+    store : Path
+    coming : mapping
+        Where these are meanwhile, by their names.
+    durable : bool
+    """
+    for group in (store, store / "OME"):
+        remove_partials(group)
     documents = Documents(Folder(store), Limits())
     root = documents.node("")
     assert isinstance(root, Group)

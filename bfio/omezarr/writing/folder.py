@@ -12,11 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from bfio.errors import UsageError
+from bfio.omezarr.writing.files import PARTIAL
 from bfio.omezarr.writing.names import is_abandoned, own_name
 from bfio.omezarr.writing.state import NOTES, STATE, is_unfinished, read_state
 from bfio.omezarr.writing.unsynced import sync_file, sync_folder
 
 __all__ = [
+    "BEGUN",
     "Lock",
     "claim",
     "create_folder",
@@ -24,12 +26,16 @@ __all__ = [
     "publish",
     "remove_leftover",
     "remove_notes",
+    "remove_partials",
+    "sweep",
     "sync_beginning",
     "write_file",
 ]
 
-_BEGUN = ".begun"
+BEGUN = ".begun"
 """Ends the name of a folder that is about to appear."""
+_OLD = ".old"
+"""Ends the name of a folder that is about to be removed."""
 
 if sys.platform != "win32":
     import fcntl
@@ -86,10 +92,8 @@ def create_folder(part: Path, mark: str, files: Mapping[str, bytes], *, durable:
     """
     if os.path.lexists(part):
         remove_leftover(part, mark)
-    for entry in part.parent.glob(f"{glob.escape(part.name)}.*{_BEGUN}"):
-        if is_abandoned(entry.name, _BEGUN):
-            shutil.rmtree(entry, ignore_errors=True)
-    fresh = Path(own_name(part, _BEGUN))
+    sweep(part)
+    fresh = Path(own_name(part, BEGUN))
     lock = None
     try:
         os.mkdir(fresh)
@@ -121,7 +125,7 @@ def _appear(fresh: Path, part: Path) -> None:
 
 
 def remove_leftover(part: Path, mark: str) -> None:
-    """Remove what a writer that is gone has left, so that a part of it is still known as such.
+    """Remove what a writer that is gone has left; it loses its name first, so that nobody goes on with a part of it.
 
     Raises
     ------
@@ -133,13 +137,22 @@ def remove_leftover(part: Path, mark: str) -> None:
     os.makedirs(part / NOTES, exist_ok=True)
     lock = claim(part)
     try:
-        for entry in list(os.scandir(part)):
-            if entry.name != NOTES:
-                _remove(Path(entry.path))
-        (part / NOTES / mark).unlink(missing_ok=True)
-        shutil.rmtree(part)
+        if sys.platform == "win32":
+            lock.close()  # folders of open files can not be renamed there
+        aside = Path(own_name(part, _OLD))
+        os.rename(part, aside)
     finally:
         lock.close()
+    _remove(aside)
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed writers had beside a path: folders that were about to appear in its place or to be removed."""
+    for ending in (BEGUN, _OLD):
+        for entry in path.parent.glob(f"{glob.escape(path.name)}.*{ending}"):
+            own = entry.name[len(path.name) + 1 : -len(ending)]
+            if "." not in own and is_abandoned(entry.name, ending):
+                _remove(entry)
 
 
 def _is_hardly_begun(part: Path) -> bool:
@@ -186,7 +199,7 @@ def publish(part: Path, target: Path, *, durable: bool) -> None:
     """Give a finished image its name; an image of that name is removed once the new one has it."""
     aside = None
     if os.path.lexists(target):
-        aside = target.with_name(f"{target.name}.old-{os.getpid()}")
+        aside = Path(own_name(target, _OLD))
         os.rename(target, aside)
     try:
         os.rename(part, target)
@@ -198,6 +211,7 @@ def publish(part: Path, target: Path, *, durable: bool) -> None:
         sync_folder(target.parent)
     if aside is not None:
         _remove(aside)
+    sweep(target)
 
 
 def remove_notes(folder: Path) -> None:
@@ -205,6 +219,13 @@ def remove_notes(folder: Path) -> None:
     with suppress(FileNotFoundError):
         os.unlink(folder / NOTES / STATE)
     shutil.rmtree(folder / NOTES, ignore_errors=True)
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what killed writers had begun of the documents in a folder."""
+    for entry in folder.glob(f"*{PARTIAL}"):
+        if is_abandoned(entry.name, PARTIAL):
+            entry.unlink(missing_ok=True)
 
 
 def _remove(path: Path) -> None:
@@ -217,7 +238,7 @@ def _remove(path: Path) -> None:
 def write_file(path: Path, data: bytes, *, durable: bool) -> None:
     """Write a small file as a whole: either the old one or the new one is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    fresh = Path(own_name(path, PARTIAL))
     try:
         with open(fresh, "wb") as file:
             file.write(data)

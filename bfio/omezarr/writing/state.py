@@ -38,7 +38,7 @@ NOTES = ".bfio"
 STATE = "state.json"
 BOOT = "boot.json"
 SEVERAL = "several.json"
-"""A note of a store of several images that has not got its name yet."""
+"""Note of a store that is not finished before all its images are there; only then they are listed and described."""
 VERSION = 1
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 

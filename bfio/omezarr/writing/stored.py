@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from bfio._parallel import Workers
-from bfio.errors import UnsupportedError
+from bfio.enums import Downsample
+from bfio.errors import UnsupportedError, UsageError
 from bfio.limits import Limits
 from bfio.metadata import Series
 from bfio.omezarr.arraymeta import ArrayMeta
 from bfio.omezarr.nodes import Folder
-from bfio.omezarr.series import read_series
+from bfio.omezarr.series import ZarrSeries, read_series
 from bfio.omezarr.writing.cutting import Index
 from bfio.omezarr.writing.recipe import AXES, Recipe
 from bfio.omezarr.writing.sinks import ChunkSink, open_sink
@@ -30,7 +31,7 @@ class StoredImage:
     ----------
     series : Series
     recipe : Recipe
-        Its shapes; of its codec nothing is told.
+        Its shapes, and how its levels are made; of its codec nothing is told.
     axes : str
         Of the arrays, of ``tczyx``.
     arrays : tuple of ArrayMeta
@@ -62,11 +63,19 @@ class StoredImage:
         return tuple(lengths.get(axis, 1) for axis in AXES)
 
 
-def read_image(folder: Path) -> StoredImage:
+def read_image(folder: Path, downsample: Downsample = Downsample.MEAN) -> StoredImage:
     """The image of a store that is to be written into.
+
+    Parameters
+    ----------
+    folder : Path
+    downsample : Downsample
+        How its levels are made where it does not tell a way that bfio knows.
 
     Raises
     ------
+    UsageError
+        It tells another way than `downsample`, which is not the default.
     FormatError, UnsupportedError
         It has none, or several, or one that is stored in a way in which bfio does not write.
     """
@@ -77,7 +86,9 @@ def read_image(folder: Path) -> StoredImage:
     first, info = image.arrays[0], image.info
     if not _in_order(image.axes):
         raise UnsupportedError(f"{folder}: its axes are {image.axes}; append=True writes {AXES}, in this order")
-    made = StoredImage(info, _recipe(info, image.axes, first, len(image.arrays)), image.axes, image.arrays)
+    recipe = _recipe(info, image.axes, first, len(image.arrays))
+    recipe = replace(recipe, downsample=_downsample(folder, image, downsample))
+    made = StoredImage(info, recipe, image.axes, image.arrays)
     for level, meta in enumerate(made.metas):
         if meta.shape != made.recipe.level_shape(level):
             raise UnsupportedError(
@@ -98,6 +109,20 @@ def _recipe(info: Series, axes: str, first: ArrayMeta, n_levels: int) -> Recipe:
         shard=None if shard is None else tuple(shard.get(axis, 1) for axis in AXES),
         n_levels=n_levels,
     )
+
+
+def _downsample(folder: Path, image: ZarrSeries, wanted: Downsample) -> Downsample:
+    """How levels are kept up to date: as they were made, since one level is of one kind."""
+    if len(image.arrays) == 1:
+        return wanted
+    if image.downsample in tuple(Downsample):
+        known = Downsample(image.downsample)
+        if wanted not in (known, Downsample.MEAN):
+            raise UsageError(
+                f"{folder}: its levels are made by {str(known)!r}, not {str(wanted)!r}; leave downsample= out"
+            )
+        return known
+    return Downsample.MODE if image.kind == "label" and wanted == Downsample.MEAN else wanted
 
 
 def _in_order(axes: str) -> bool:

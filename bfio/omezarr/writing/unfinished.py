@@ -81,11 +81,14 @@ class UnfinishedCollection:
                 yield entry
 
     def has(self, series: int) -> bool:
-        """Whether an image is complete."""
-        return has_image(self.path, str(series))
+        """Whether an image is complete; then nothing of its writer is left in it."""
+        is_there = has_image(self.path, str(series))
+        if is_there:
+            remove_notes(self.path / str(series))  # its writer may have been killed before it did so
+        return is_there
 
     def finish(self, *, overwrite: bool) -> None:
-        """Give the store its name.
+        """List and describe the images, and give the store its name.
 
         Raises
         ------

@@ -1,6 +1,7 @@
 """Deterministic images, and the TIFFs made of them, kept under ``benchmarks/.cache``."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -144,8 +145,8 @@ class Cache:
         self._truth: dict[str, int] = known.get("truth", {})
         if known.get("recipe") != RECIPE:
             self._truth = {}
-            for path in CACHE.glob("*.*"):
-                path.unlink()
+            shutil.rmtree(CACHE)
+            CACHE.mkdir()
 
     @staticmethod
     def place(name: str) -> Path:

@@ -44,10 +44,13 @@ def _write_cell(result: Result) -> str:
 def _zarr_line(outcome: Outcome) -> list[str]:
     """Each target beside the ratio to the rival that it is for."""
     row = outcome.row
-    rivals = [("tensorstore", row.target), *row.also.items()]
+    targets = {"tensorstore": row.target, **row.also}
     times = [milliseconds(outcome.results.get(label)) for label in (BFIO, "tensorstore", "zarr-python", "zarrs")]
-    ratios = [f"{number(outcome.ratio_to(label))} / {number(target, '.1f')}" for label, target in rivals]
-    cpu = ", ".join(number(outcome.cpu_ratio_to(label)) for label, _ in rivals)
+    ratios = [
+        f"{number(outcome.ratio_to(label))} / {number(targets[label], '.1f')}" if label in targets else "-"
+        for label in ("tensorstore", "zarr-python")
+    ]
+    cpu = ", ".join(number(outcome.cpu_ratio_to(label)) for label in targets)
     return [row.title, *times, *ratios, cpu, reached(outcome.reached)]
 
 

@@ -21,7 +21,7 @@ from bfio.conversion.source_xml import SourceXml
 from bfio.errors import UsageError
 from bfio.limits import Limits
 from bfio.metadata import Series
-from bfio.options import check_no_zarr, parse_options
+from bfio.options import WriteOptions, check_no_zarr, parse_options
 from bfio.progress import Progress, checked_report
 from bfio.reader import BioReader
 from bfio.target import is_zarr_name, part_path, target_path
@@ -162,28 +162,39 @@ def convert(
         zarr_version=zarr_version,
     )
     nbytes, report = parse_memory(memory), checked_report(progress)
+    path, backend = _target(src, dst, options)
+    kept = _kept(src, nbytes)
+    more = {"limits": limits, "cache_bytes": kept, "storage_options": storage_options}
+    every = _is_all(src, series, backend)
+    with _opened(src, None if every else series, options.max_workers, **more) as reader:
+        wanted = {"channels": channels, "z": z, "t": t, "crop": crop, "dtype": dtype, "rescale": rescale}
+        pictures = _pictures(reader, wanted, every=every)
+        job = (
+            CollectionJob(pictures, path, backend, options, nbytes, kept)
+            if every
+            else Job(pictures[0], path, backend, options, nbytes, kept)
+        )
+        with closing(Progress(report, job.n_pixels, job.n_tiles)) as progress:
+            skipped = job.run(progress)
+    return Report(path, job.series, job.total, _nbytes(path), skipped, time.perf_counter() - start)
+
+
+def _target(src: Source | BioReader, dst: str | os.PathLike[str], options: WriteOptions) -> tuple[Path, str]:
+    """Path of the target, and the backend that writes it, if it may be written with these options."""
     path = target_path(dst, overwrite=True)
     backend = writer_name(path, "zarr" if is_zarr_name(path) else "python")  # Bio-Formats can neither go on nor halve
     if backend != "zarr":
         check_no_zarr(options)
     _refuse_source(src, path)
-    target_path(dst, overwrite=overwrite)
-    kept = _kept(src, nbytes)
-    more = {"limits": limits, "cache_bytes": kept, "storage_options": storage_options}
-    every = _is_all(src, series, backend)
-    with _opened(src, None if every else series, options.max_workers, **more) as reader:
-        readers = [reader._other(number) for number in range(len(reader.series))] if every else [reader]
-        wanted = {"channels": channels, "z": z, "t": t, "crop": crop, "dtype": dtype, "rescale": rescale}
-        told = SourceXml(reader, apart=every)
-        pictures = [Picture(one, told, **wanted) for one in readers]
-        job: Job | CollectionJob
-        if every:
-            job = CollectionJob(pictures, path, backend, options, nbytes, kept)
-        else:
-            job = Job(pictures[0], path, backend, options, nbytes, kept)
-        with closing(Progress(report, job.n_pixels, job.n_tiles)) as progress:
-            skipped = job.run(progress)
-    return Report(path, job.series, job.total, _nbytes(path), skipped, time.perf_counter() - start)
+    target_path(dst, overwrite=options.overwrite)
+    return path, backend
+
+
+def _pictures(reader: BioReader, wanted: dict[str, Any], *, every: bool) -> list[Picture]:
+    """What is taken of the image of a reader, or of each image of its file."""
+    readers = [reader._other(number) for number in range(len(reader.series))] if every else [reader]
+    told = SourceXml(reader, apart=every)
+    return [Picture(one, told, **wanted) for one in readers]
 
 
 def _is_all(src: Source | BioReader, series: Any, backend: str) -> bool:

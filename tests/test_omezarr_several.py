@@ -296,6 +296,22 @@ def test_a_store_of_bioformats2raw_gets_another_image(path):
     assert json.loads((path / "OME" / ".zattrs").read_text()) == {"creator": "somebody", "series": ["0", "1", "2"]}
 
 
+def test_a_store_that_lists_nothing_keeps_what_its_xml_tells(path):
+    """Older versions of bioformats2raw number the images, and list them nowhere."""
+    for number in range(2):
+        write(path, number, zarr_version=2)
+    for number in range(2):
+        shutil.rmtree(path / str(number) / "OME")
+    for document in (path / "OME").glob(".z*"):
+        document.unlink()
+    xml = path / "OME" / "METADATA.ome.xml"
+    xml.write_text(xml.read_text().replace("<Pixels ", "<Description>old</Description><Pixels "))
+    write(path, 2)
+    with BioReader(path) as reader:
+        assert [image.description for image in reader.metadata.images] == ["old", "old", None]
+    assert listed(path) == ["0", "1", "2"]
+
+
 def test_images_whose_xml_is_missing_are_described_from_their_arrays(path):
     write(path, 0, channel_names=["lost"])
     shutil.rmtree(path / "OME")

@@ -15,7 +15,7 @@ from bfio.omezarr.document import ARRAY_NAMES, Documents, Group, kind_of
 from bfio.omezarr.images import multiscales_of, ome_attributes
 from bfio.omezarr.nodes import child, relative
 
-__all__ = ["BATCH", "LAYOUT", "Place", "ask_levels", "listed_series", "places"]
+__all__ = ["BATCH", "LAYOUT", "Place", "ask_levels", "image_keys", "places"]
 
 logger = logging.getLogger("bfio.omezarr")
 
@@ -122,8 +122,14 @@ def _asked(documents: Documents, keys: list[str], zarr_format: int) -> Iterator[
 
 
 def _several(documents: Documents, group: Group) -> Iterator[Place]:
-    """Layout of bioformats2raw: images in groups that ``OME`` lists, else in 0, 1, 2 and so on."""
-    listed = listed_series(documents, group)
+    """Layout of bioformats2raw."""
+    for number, key in enumerate(image_keys(documents, group)):
+        yield Place("image", key, None, group.zarr_format, 0, number)
+
+
+def image_keys(documents: Documents, group: Group) -> list[str]:
+    """Keys of the images of a store of several: those that ``OME`` lists, else 0, 1, 2 and so on."""
+    listed = _listed_series(documents, group)
     if listed is None:
         listed = []
         for number in count():
@@ -132,11 +138,10 @@ def _several(documents: Documents, group: Group) -> Iterator[Place]:
             if number >= _MAX_ENTRIES or not documents.has(str(number), group.zarr_format):
                 break
             listed.append(str(number))
-    for number, key in enumerate(listed):
-        yield Place("image", key, None, group.zarr_format, 0, number)
+    return listed
 
 
-def listed_series(documents: Documents, group: Group) -> list[str] | None:
+def _listed_series(documents: Documents, group: Group) -> list[str] | None:
     """Keys of the images that the group ``OME`` lists, if it does."""
     documents.ask_nodes(["OME"], group.zarr_format)
     inner = documents.node_like("OME", group.zarr_format)
@@ -153,7 +158,7 @@ def _plate(documents: Documents, group: Group, plate: Any) -> Iterator[Place]:
     wells = plate.get("wells") if isinstance(plate, Mapping) else None
     if not isinstance(wells, list):
         raise FormatError(f"{group.where}: plate must be an object with a list of wells")
-    order = {key: number for number, key in enumerate(listed_series(documents, group) or ())}
+    order = {key: number for number, key in enumerate(_listed_series(documents, group) or ())}
     n_found, refused = 0, None
     for key in _asked(documents, _paths(wells, "wells", group.where), group.zarr_format):
         try:

@@ -26,7 +26,7 @@ from bfio.omezarr.merge import ome_xml_of
 from bfio.omezarr.metadata_out import VERSIONS, group_documents
 from bfio.omezarr.nodes import Folder
 from bfio.omezarr.series import read_series
-from bfio.omezarr.tree import LAYOUT, listed_series
+from bfio.omezarr.tree import LAYOUT, image_keys
 from bfio.omezarr.writing.folder import BEGUN, remove_partials, sweep, write_file
 from bfio.omezarr.writing.names import own_name
 from bfio.omezarr.writing.state import NOTES, SEVERAL
@@ -162,7 +162,7 @@ def describe(store: Path, coming: Mapping[str, Path], *, durable: bool) -> None:
     documents = Documents(Folder(store), Limits())
     root = documents.node("")
     assert isinstance(root, Group)
-    listed = listed_series(documents, root) or []
+    listed = image_keys(documents, root)
     names = _names(store, listed, coming)
     xml = _xml(store, names, listed, coming) if names else None
     version = "0.5" if root.zarr_format == 3 else "0.4"

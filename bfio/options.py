@@ -13,7 +13,16 @@ from bfio._words import flag, integer, named, plain, refusal
 from bfio.enums import Compression, Downsample, Predictor
 from bfio.errors import UsageError
 
-__all__ = ["AUTO_LEVELS", "LEVELS", "PREDICTED", "WriteOptions", "check_no_zarr", "checked_series", "parse_options"]
+__all__ = [
+    "AUTO_LEVELS",
+    "LEVELS",
+    "PREDICTED",
+    "ZARR_LEVELS",
+    "WriteOptions",
+    "check_no_zarr",
+    "checked_series",
+    "parse_options",
+]
 
 Value = TypeVar("Value")
 
@@ -51,7 +60,8 @@ LEVELS: dict[Compression, tuple[int, int]] = {
 
 _ZARR_CODECS: dict[str, Compression] = {"gzip": Compression.ADOBE_DEFLATE, "blosc": Compression.ZSTD}
 """Compressions that only Zarr has, and which of those of TIFF is next to them."""
-_ZARR_LEVELS = (0, 9)
+ZARR_LEVELS = (0, 9)
+"""Lowest and highest compression level of these."""
 
 _PREDICTORS: dict[str, Predictor] = {
     "none": Predictor.NONE,
@@ -247,7 +257,7 @@ def _compression_level(value: Any, codec: Compression, zarr_codec: str | None) -
     name = zarr_codec or codec.name.lower().replace("adobe_", "")
     if codec not in LEVELS:
         raise UsageError(f"compression {name!r} has no levels; leave compression_level={level} out")
-    low, high = _ZARR_LEVELS if zarr_codec else LEVELS[codec]
+    low, high = ZARR_LEVELS if zarr_codec else LEVELS[codec]
     if not low <= level <= high:
         raise UsageError(f"compression_level={level} must be {low} to {high} with compression {name!r}")
     return level

@@ -9,7 +9,7 @@ from bfio.enums import Compression, Predictor
 from bfio.errors import UnsupportedError, UsageError
 from bfio.metadata import Channel, Level, Series
 from bfio.omezarr.writing.recipe import Recipe
-from bfio.options import AUTO_LEVELS, WriteOptions
+from bfio.options import AUTO_LEVELS, LEVELS, ZARR_LEVELS, WriteOptions
 from bfio.pyramid import check_method, n_levels
 
 __all__ = ["choose", "flat_series"]
@@ -18,7 +18,7 @@ MOST_NBYTES = 1 << 30
 """Of a chunk: what readers take without asking."""
 _CODECS = {Compression.NONE: "none", Compression.ADOBE_DEFLATE: "gzip", Compression.ZSTD: "zstd"}
 """Version 2 also has zlib, which zarrs, and with it ngff-zarr, does not read."""
-_LEVELS = {"gzip": (0, 9), "blosc": (0, 9), "zstd": (-7, 22)}
+_LEVELS = {"gzip": ZARR_LEVELS, "blosc": ZARR_LEVELS, "zstd": LEVELS[Compression.ZSTD]}
 
 
 def flat_series(series: Series) -> Series:
